@@ -1,0 +1,42 @@
+"""Reading one stated confidence."""
+
+from __future__ import annotations
+
+import re
+
+_DECIMAL = re.compile(r"\s*\+?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*\Z")
+_FRACTION = re.compile(r"([0-9]{1,6})\s{0,2}(?:/|out of)\s{0,2}([0-9]{1,6})")
+_NUMBER = re.compile(r"(-?)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s{0,2}(%?)")
+# Longer texts are no number that anybody meant; the bound keeps the conversion cheap.
+_LONGEST = 64
+
+
+def read_confidence(text: str) -> tuple[float | None, str | None]:
+    """Give the confidence in [0, 1] that ``text`` states, and the deviation that was forgiven.
+
+    A decimal number in [0, 1] needs no forgiveness. A number with a percent sign, or in (1, 100],
+    is divided by 100; a fraction such as 3/4 or "8 out of 10" is divided out; a number among words
+    is taken from them (the first one). Outside [0, 1] after that, or with no number at all, there is
+    no confidence: (None, deviation), the deviation being None where there was nothing to read.
+    """
+    head = text[:_LONGEST]
+    if len(text) <= _LONGEST and _DECIMAL.match(head):
+        value = float(head)
+        if value <= 1:
+            return value, None
+        return (value / 100, "confidence-percent") if value <= 100 else (None, "confidence-range")
+    fraction = _FRACTION.search(head)
+    if fraction is not None:
+        part, whole = int(fraction[1]), int(fraction[2])
+        if 0 <= part <= whole and whole > 0:
+            return part / whole, "confidence-text"
+        return None, "confidence-range"
+    number = _NUMBER.search(head)
+    if number is None:
+        return None, None
+    value = float(number[2])
+    if number[1] and value > 0:
+        return None, "confidence-range"
+    if number[3] or value > 1:
+        return (value / 100, "confidence-percent") if value <= 100 else (None, "confidence-range")
+    return value, "confidence-text"

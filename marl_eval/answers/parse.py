@@ -1,0 +1,310 @@
+"""Reading a set of answers back from generated text, strictly and leniently at once.
+
+The reader never raises, whatever the text, and its time is linear in the length of the text. It
+reads what a careful person would and lists every deviation it had to forgive; a text without
+deviations is what a training reward accepts (``ParsedAnswers.strict``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from marl_eval.answers.confidence import read_confidence
+from marl_eval.answers.format import AnswerFormat
+from marl_eval.matching import Key, normalize
+
+DEVIATIONS = {
+    "unfinished-reasoning": "the text ends inside the reasoning, so it holds no answer",
+    "missing-reasoning": "reasoning was asked for and there is none",
+    "missing-answer": "fewer answers than asked for",
+    "missing-confidence": "an answer has no readable confidence",
+    "missing-analysis": "an analysis was asked for and there is none",
+    "repeated-answer": "two answers of the set are the same",
+    "extra-answer": "more answers than asked for; the first K are kept",
+    "extra-confidence": "a confidence that was not asked for",
+    "repeated-tag": "a tag occurs again; its last content counts",
+    "order": "the tags are not in the order asked for",
+    "unclosed-tag": "a tag is not closed",
+    "stray-tag": "a closing tag closes nothing",
+    "tag-spelling": "a tag is written with capitals or spaces",
+    "numbering": "a tag has a number where none was asked for, or none where one was",
+    "confidence-percent": "a confidence in (1, 100] or with a percent sign was divided by 100",
+    "confidence-text": "a confidence was read from among other text or as a fraction",
+    "confidence-range": "a confidence is outside [0, 1] and was not used",
+    "sum-above-one": "the confidences sum to more than 1",
+}
+"""Every deviation the reader knows, with what it means."""
+
+_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+_TAG = re.compile(
+    r"<[ \t]{0,2}(/?)[ \t]{0,2}(answer|confidence|analysis)[ _\t]{0,2}([0-9]{0,6})[ \t]{0,2}>",
+    re.IGNORECASE,
+)
+# Sums of rounded decimals: 0.1 + 0.2 + 0.7 must not pass for more than 1.
+_SUM_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAnswers:
+    """What one generation holds.
+
+    ``answers`` and ``confidences`` have one place for each of the K answers asked for, in order of
+    their tags; None where one is missing. Confidences are in [0, 1]. ``deviations`` are keys of
+    ``DEVIATIONS``, sorted. ``reasoning_end`` is the number of characters up to the end of the
+    reasoning, 0 where the text has none.
+    """
+
+    answers: tuple[str | None, ...]
+    confidences: tuple[float | None, ...]
+    deviations: tuple[str, ...]
+    reasoning_end: int
+
+    @property
+    def strict(self) -> bool:
+        """Whether a training reward accepts the generation.
+
+        That is: the reasoning is closed and not empty (if asked for); then the tags, exactly as
+        asked for, each once, the confidences after each answer or after all answers, whatever
+        text stands between the tags; K answers, none empty, all distinct; every confidence a
+        decimal number in [0, 1]; and, if asked for, their sum at most 1.
+        """
+        return not self.deviations
+
+
+def parse(
+    fmt: AnswerFormat,
+    text: str,
+    *,
+    reasoning: str | None = None,
+    thinking_opened: bool = False,
+    key: Key = normalize,
+) -> ParsedAnswers:
+    """Read the answers that ``text`` holds.
+
+    Args:
+        fmt: what was asked for.
+        text: the generation; any text at all.
+        reasoning: reasoning that the engine returned apart from the text.
+        thinking_opened: the prompt ended inside the reasoning, so the text begins there.
+        key: when two answers are the same (see ``matching``).
+
+    Only text after the last ``</think>`` can hold answers.
+    """
+    return reader(fmt, key)(text, reasoning, thinking_opened)
+
+
+Reader = Callable[[str, str | None, bool], ParsedAnswers]
+
+
+@lru_cache(maxsize=64)
+def reader(fmt: AnswerFormat, key: Key = normalize) -> Reader:
+    """Give a function of (text, reasoning, thinking_opened) that does what ``parse`` does.
+
+    For callers that read many texts of one format.
+    """
+    clean = _clean_pattern(fmt)
+    k, confidence = fmt.k, fmt.confidence
+    step = 2 if confidence else 1
+    nothing: tuple[None, ...] = (None,) * k
+
+    def read(text: str, reasoning: str | None, thinking_opened: bool) -> ParsedAnswers:
+        close = text.rfind(_THINK_CLOSE)
+        start = close + len(_THINK_CLOSE) if close >= 0 else 0
+        if text.find(_THINK_OPEN, start) >= 0 or (thinking_opened and close < 0):
+            return ParsedAnswers(nothing, nothing, ("unfinished-reasoning",), len(text))
+        reasoned = not fmt.reasoning or _has_reasoning(text, close, reasoning, thinking_opened)
+        if reasoned:
+            match = clean.match(text, start)
+            if match is not None:
+                groups = match.groups()
+                answers = tuple([part.strip() for part in groups[::step]])
+                confidences = _plain_numbers(groups[1::2]) if confidence else nothing
+                if (
+                    confidences is not None
+                    and all(answers)
+                    and (k == 1 or len(set(map(key, answers))) == k)
+                    and not (fmt.sum_to_one and confidence and _above_one(confidences))
+                ):
+                    return ParsedAnswers(answers, confidences, (), start)
+        return _read_carefully(fmt, key, text, start, reasoned)
+
+    return read
+
+
+def _clean_pattern(fmt: AnswerFormat) -> re.Pattern[str]:
+    """Match, from the end of the reasoning, a generation with nothing between its tags.
+
+    It is a shortcut for the common case: whatever it refuses, ``_read_carefully`` reads.
+    """
+    pattern = r"\s*"
+    for i in range(fmt.k):
+        for name in ("answer", "confidence") if fmt.confidence else ("answer",):
+            tag = name + fmt.suffix(i)
+            pattern += rf"<{tag}>([^<]*)</{tag}>\s*"
+    if fmt.analysis:
+        pattern += r"<analysis>[^<]*</analysis>\s*"
+    return re.compile(pattern + r"\Z")
+
+
+def _has_reasoning(text: str, close: int, reasoning: str | None, thinking_opened: bool) -> bool:
+    if reasoning is not None and reasoning.strip():
+        return True
+    if close < 0:
+        return False
+    opened = text.find(_THINK_OPEN, 0, close)
+    if opened < 0:
+        return thinking_opened and bool(text[:close].strip())
+    return bool(text[opened + len(_THINK_OPEN) : close].strip())
+
+
+def _plain_numbers(texts: tuple[str, ...]) -> tuple[float | None, ...] | None:
+    """Read confidences that need no forgiveness, or give None."""
+    values = []
+    for text in texts:
+        value, deviation = read_confidence(text)
+        if deviation is not None:
+            return None
+        values.append(value)
+    return tuple(values)
+
+
+def _above_one(confidences: tuple[float | None, ...]) -> bool:
+    return sum(q for q in confidences if q is not None) > 1 + _SUM_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """One tag with its content; ``number`` is None where the tag has none."""
+
+    name: Literal["answer", "confidence", "analysis"]
+    number: int | None
+    content: str
+
+
+def _read_carefully(
+    fmt: AnswerFormat, key: Key, text: str, start: int, reasoned: bool
+) -> ParsedAnswers:
+    found: set[str] = set() if reasoned else {"missing-reasoning"}
+    elements = _elements(text, start, found)
+    slots = _assign(fmt, elements, found)
+    answers = tuple(slots.get(("answer", i)) or None for i in range(fmt.k))
+    confidences: list[float | None] = [None] * fmt.k
+    if fmt.confidence:
+        for i in range(fmt.k):
+            stated = slots.get(("confidence", i))
+            if stated is not None:
+                confidences[i], deviation = read_confidence(stated)
+                if deviation is not None:
+                    found.add(deviation)
+            if confidences[i] is None:
+                found.add("missing-confidence")
+    given = [key(answer) for answer in answers if answer is not None]
+    if len(given) < fmt.k:
+        found.add("missing-answer")
+    if len(set(given)) < len(given):
+        found.add("repeated-answer")
+    if fmt.analysis and not any(e.name == "analysis" for e in elements):
+        found.add("missing-analysis")
+    if fmt.sum_to_one and _above_one(tuple(confidences)):
+        found.add("sum-above-one")
+    if not found and not _in_order(fmt, elements):
+        found.add("order")
+    return ParsedAnswers(answers, tuple(confidences), tuple(sorted(found)), start)
+
+
+def _elements(text: str, start: int, found: set[str]) -> list[_Element]:
+    """Cut the text into tags with their contents, noting what was wrong with the tags."""
+    elements: list[_Element] = []
+    opened: re.Match[str] | None = None
+    for tag in _TAG.finditer(text, start):
+        slash, name, number = tag.groups()
+        if tag.group() != f"<{slash}{name.lower()}{number}>":
+            found.add("tag-spelling")
+        if slash:
+            if opened is None:
+                found.add("stray-tag")
+                continue
+            if opened[2].lower() != name.lower() or opened[3] != number:
+                found.add("stray-tag")
+            elements.append(_element(opened, text[opened.end() : tag.start()]))
+            opened = None
+        else:
+            if opened is not None:
+                found.add("unclosed-tag")
+                elements.append(_element(opened, text[opened.end() : tag.start()]))
+            opened = tag
+    if opened is not None:
+        found.add("unclosed-tag")
+        elements.append(_element(opened, _first_paragraph(text[opened.end() :])))
+    return elements
+
+
+def _element(opening: re.Match[str], content: str) -> _Element:
+    name = opening[2].lower()
+    number = int(opening[3]) if opening[3] else None
+    kind: Literal["answer", "confidence", "analysis"]
+    kind = "answer" if name == "answer" else "confidence" if name == "confidence" else "analysis"
+    return _Element(kind, number, content.strip())
+
+
+def _first_paragraph(rest: str) -> str:
+    """Give what an unclosed last tag most likely holds: a fenced block whole, else one line."""
+    rest = rest.strip()
+    return rest if rest.startswith("```") else rest.partition("\n")[0]
+
+
+def _assign(
+    fmt: AnswerFormat, elements: list[_Element], found: set[str]
+) -> dict[tuple[str, int], str]:
+    """Give each answer and confidence its place (from 0); a repeated tag's last content counts."""
+    slots: dict[tuple[str, int], str] = {}
+    unnumbered = 0
+    analyses = 0
+    for element in elements:
+        if element.name == "analysis":
+            analyses += 1
+            continue
+        if element.name == "confidence" and not fmt.confidence:
+            found.add("extra-confidence")
+            continue
+        if (element.number is None) == (fmt.k > 1):
+            found.add("numbering")
+        if element.number is not None:
+            place = element.number - 1
+        elif fmt.k == 1:
+            place = 0
+        else:
+            unnumbered += element.name == "answer"
+            place = max(unnumbered - 1, 0)
+        if not 0 <= place < fmt.k:
+            found.add(f"extra-{element.name}")
+            continue
+        if (element.name, place) in slots:
+            found.add("repeated-tag")
+        slots[element.name, place] = element.content
+    if analyses > 1:
+        found.add("repeated-tag")
+    return slots
+
+
+def _in_order(fmt: AnswerFormat, elements: list[_Element]) -> bool:
+    """Whether complete tags follow each other as asked for, or as the split layout has them."""
+    seen = [(e.name, e.number) for e in elements]
+    numbers: list[int | None] = [i + 1 for i in range(fmt.k)] if fmt.k > 1 else [None]
+    answers: list[tuple[str, int | None]] = [("answer", n) for n in numbers]
+    confidences: list[tuple[str, int | None]] = [("confidence", n) for n in numbers]
+    analysis: list[tuple[str, int | None]] = [("analysis", None)]
+    if not fmt.confidence:
+        return seen in (answers, answers + analysis)
+    pairs = [tag for pair in zip(answers, confidences, strict=True) for tag in pair]
+    return seen in (
+        pairs,
+        pairs + analysis,
+        answers + confidences,
+        answers + analysis + confidences,
+        answers + confidences + analysis,
+    )

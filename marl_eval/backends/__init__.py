@@ -1,0 +1,47 @@
+"""What a backend is: it turns requests into completions.
+
+A backend is found by name (entry point group ``marl_eval.backends``): a function that opens a model.
+Opening is cheap and checks what can be checked; weights are loaded at the first request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from marl_eval.plan import Plan
+from marl_eval.types import Completion, Failure, Request
+
+IsDone = Callable[[Request], bool]
+
+
+class Backend(Protocol):
+    """An opened model."""
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Give what identifies the model and the way it is run: plain JSON, no paths, no clock."""
+        ...
+
+    def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
+        """Answer every request that is not done, in groups, each as soon as it is finished.
+
+        ``plan`` has the finished requests too: what a request is answered must not depend on which
+        others are left to do. A request that fails for good is
+        answered by a ``Failure``; the rest go on.
+        """
+        ...
+
+
+class OpenBackend(Protocol):
+    """Opens a model by name."""
+
+    def __call__(self, name: str, args: Mapping[str, Any], *, batch_size: int | None) -> Backend:
+        """Open the model ``name``.
+
+        ``args`` are the backend's own settings; ``batch_size`` is how many requests to run at once,
+        None to leave it to the backend, and must not change any answer.
+
+        Raises:
+            UserError: if the model cannot be found or an argument is wrong.
+        """
+        ...

@@ -1,0 +1,236 @@
+"""A transformers model that answers one batch: prompts, generation, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    LogitsProcessorList,
+    StoppingCriteriaList,
+)
+from transformers.utils import logging as transformers_logging
+
+from marl_eval.backends.hf import Arguments
+from marl_eval.backends.hf_sampling import Sampler, StopAtEndings
+from marl_eval.errors import UserError
+from marl_eval.types import Completion, Message, Request
+
+_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request as tokens; ``problem`` says why it cannot be asked, if it cannot."""
+
+    request: Request
+    tokens: list[int]
+    thinking_opened: bool
+    problem: str | None
+
+
+def placement(arguments: Arguments) -> tuple[str, str]:
+    """Give the device and the dtype that ``auto`` stands for.
+
+    Raises:
+        UserError: if the device is not there.
+    """
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"The device {device!r} is not to be had here: {error}.") from error
+    dtype = arguments.dtype
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    return device, dtype
+
+
+def hub_commit(name: str, arguments: Arguments) -> str:
+    """Give the commit that a model on the hub stands at."""
+    try:
+        config = AutoConfig.from_pretrained(
+            name,
+            revision=arguments.revision,
+            trust_remote_code=arguments.trust_remote_code,
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"There is no folder {name!r}, and the Hugging Face Hub did not give a model of that "
+            f"name: {str(error).splitlines()[0]}"
+        ) from error
+    return str(getattr(config, "_commit_hash", None) or "unknown")
+
+
+def load_model(name: str, arguments: Arguments) -> Model:
+    """Load the weights and the tokenizer.
+
+    Raises:
+        UserError: if the files are not those of a model that transformers can run.
+    """
+    transformers_logging.disable_progress_bar()
+    device, dtype = placement(arguments)
+    options: dict[str, Any] = {
+        "revision": arguments.revision,
+        "trust_remote_code": arguments.trust_remote_code,
+    }
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **options)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, dtype), **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"The model {name!r} cannot be loaded: {error}") from error
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if arguments.chat == "yes" and not has_template:
+        raise UserError(
+            f"The model {name!r} has no chat template; leave out --model-args chat=yes to ask it "
+            f"with a plain prompt."
+        )
+    chat = has_template if arguments.chat == "auto" else arguments.chat == "yes"
+    return Model(model.to(device).eval(), tokenizer, device, chat)
+
+
+class Model:
+    """A loaded model with its tokenizer."""
+
+    def __init__(self, model: Any, tokenizer: Any, device: str, chat: bool) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._device = device
+        self._chat = chat
+        self._context: int = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        eos = model.generation_config.eos_token_id
+        if eos is None:
+            eos = tokenizer.eos_token_id
+        self._ends: list[int] = eos if isinstance(eos, list) else [] if eos is None else [eos]
+        pad = tokenizer.pad_token_id
+        self._pad: int = pad if pad is not None else self._ends[0] if self._ends else 0
+
+    def prompts(self, requests: Sequence[Request]) -> list[Prompt]:
+        """Turn requests into tokens, those of one conversation once."""
+        known: dict[tuple[Message, ...], tuple[list[int], bool]] = {}
+        result = []
+        for request in requests:
+            if request.messages not in known:
+                known[request.messages] = self._tokenize(request.messages)
+            tokens, opened = known[request.messages]
+            needed = len(tokens) + request.sampling.max_tokens
+            problem = None
+            if needed > self._context:
+                problem = (
+                    f"the prompt has {len(tokens)} tokens and the answer may take "
+                    f"{request.sampling.max_tokens}: more than the model's context of "
+                    f"{self._context}; lower --max-tokens"
+                )
+            result.append(Prompt(request, tokens, opened, problem))
+        return result
+
+    def _tokenize(self, messages: tuple[Message, ...]) -> tuple[list[int], bool]:
+        if self._chat:
+            turns = [{"role": m.role, "content": m.content} for m in messages]
+            text = self._tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, tokenize=False
+            )
+        else:
+            text = "\n\n".join(message.content for message in messages) + "\n\n"
+        # Lone surrogates are no text that a tokenizer could take.
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        tokens = self._tokenizer(text, add_special_tokens=not self._chat)["input_ids"]
+        return tokens, text.rstrip().endswith(_THINK_OPEN)
+
+    @torch.inference_mode()
+    def generate(self, batch: Sequence[Prompt]) -> list[Completion]:
+        """Answer a batch; completions come in its order.
+
+        Raises:
+            UserError: if the memory does not suffice.
+        """
+        width = max(len(prompt.tokens) for prompt in batch)
+        ids = torch.full((len(batch), width), self._pad)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, prompt in enumerate(batch):
+            ids[row, width - len(prompt.tokens) :] = torch.tensor(prompt.tokens)
+            mask[row, width - len(prompt.tokens) :] = 1
+        requests = [prompt.request for prompt in batch]
+        sampler = Sampler([r.sampling for r in requests], [r.seed for r in requests], width)
+        stop = StopAtEndings(
+            self._tokenizer,
+            [r.endings for r in requests],
+            [prompt.thinking_opened for prompt in batch],
+            self._ends,
+            width,
+        )
+        config = GenerationConfig(
+            max_new_tokens=max(r.sampling.max_tokens for r in requests),
+            do_sample=False,
+            pad_token_id=self._pad,
+            eos_token_id=self._ends or None,
+        )
+        try:
+            output = self._model.generate(
+                input_ids=ids.to(self._device),
+                attention_mask=mask.to(self._device),
+                generation_config=config,
+                logits_processor=LogitsProcessorList([sampler]),
+                stopping_criteria=StoppingCriteriaList([stop]),
+            )
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"The memory of {self._device} does not suffice for {len(batch)} generations at "
+                f"once: lower --batch-size or --max-tokens. The same command then continues."
+            ) from error
+        generated = output[:, width:].cpu()
+        return [
+            self._completion(prompt, generated[row].tolist(), stop.lengths[row], sampler, row)
+            for row, prompt in enumerate(batch)
+        ]
+
+    def _completion(
+        self, prompt: Prompt, generated: list[int], length: int | None, sampler: Sampler, row: int
+    ) -> Completion:
+        request = prompt.request
+        most = request.sampling.max_tokens
+        finished = length is not None and length <= most
+        tokens = generated[: length if finished else most]
+        text = self._decode(tokens)
+        return Completion(
+            id=request.id,
+            example=request.example,
+            sample=request.sample,
+            stage=request.stage,
+            text=text,
+            prompt_tokens=len(prompt.tokens),
+            completion_tokens=len(tokens),
+            finish_reason="stop" if finished else "length",
+            reasoning_tokens=self._reasoning_tokens(tokens, text, prompt.thinking_opened),
+            thinking_opened=prompt.thinking_opened,
+            logprobs=sampler.logprobs(row, len(tokens)) if request.sampling.logprobs else None,
+        )
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self._tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def _reasoning_tokens(self, tokens: list[int], text: str, opened: bool) -> int:
+        """Count the tokens up to the end of the reasoning, by bisection on decoded beginnings."""
+        if _THINK_CLOSE not in text:
+            return len(tokens) if opened or _THINK_OPEN in text else 0
+        closes = text.count(_THINK_CLOSE)
+        low, high = 1, len(tokens)
+        while low < high:
+            middle = (low + high) // 2
+            if self._decode(tokens[:middle]).count(_THINK_CLOSE) == closes:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+

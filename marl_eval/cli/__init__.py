@@ -1,0 +1,77 @@
+"""The command line. Importing it is fast: commands import what they need when they are called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from marl_eval.cli.run import run_command, score_command
+from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
+from marl_eval.errors import StorageError, UserError
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Commands(TyperGroup):
+    """The built-in commands, and one for each installed report."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name all commands, the reports last."""
+        from marl_eval.plugins import found
+
+        return [*super().list_commands(ctx), *found("reports")]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Give a command, loading a report when it is asked for."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
+        from marl_eval.plugins import found
+
+        point = found("reports").get(cmd_name)
+        if point is None:
+            return None
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name)(point.load())
+        return get_command(single)
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Evaluate language models that give several answers, each with a confidence.",
+)
+app.command("run")(run_command)
+app.command("score")(score_command)
+app.command("show")(show_command)
+app.command("tasks")(tasks_command)
+app.command("metrics")(metrics_command)
+app.command("doctor")(doctor_command)
+
+
+def main() -> None:
+    """Run the command line; tell a user's mistake in a sentence, without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        _tell(f"marl-eval: {error}")
+        sys.exit(USAGE)
+    except StorageError as error:
+        _tell(f"marl-eval: {error}")
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        # The reader of our output has gone; python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+
+
+def _tell(message: str) -> None:
+    print(message.encode("utf-8", "replace").decode("utf-8"), file=sys.stderr)

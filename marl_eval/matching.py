@@ -1,0 +1,58 @@
+"""When two texts are the same answer, and which gold answer an answer matches."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from marl_eval.types import Example
+
+WRONG = -1
+"""The grade of an answer that matches no gold answer."""
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_CACHEABLE = 256
+
+Key = Callable[[str], str]
+"""A task's notion of equality: two answers are the same if and only if their keys are equal."""
+
+
+def normalize(text: str) -> str:
+    """Reduce an answer to what SQuAD's exact match compares.
+
+    Lower case, no ASCII punctuation, no articles (a, an, the), single spaces. Runs in time linear
+    in the text, and gives the empty string for a text of punctuation and articles alone.
+
+    Source: Rajpurkar et al., "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
+    arXiv:1606.05250 (its evaluation script).
+    """
+    return _cached(text) if len(text) <= _CACHEABLE else _normalize(text)
+
+
+def _normalize(text: str) -> str:
+    return " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+_cached = lru_cache(maxsize=1 << 16)(_normalize)
+
+
+def match(example: Example, answers: Sequence[str], key: Key = normalize) -> list[int]:
+    """Grade answers: for each, the index of the gold answer it matches, or ``WRONG``.
+
+    An answer matches a gold answer if its key equals that of the gold answer or of one of its
+    aliases; where several gold answers share a key, the first counts. An answer with an empty key
+    matches nothing.
+    """
+    keys: dict[str, int] = {}
+    for index, gold in enumerate(example.gold):
+        keys.setdefault(key(gold.answer), index)
+    for index, gold in enumerate(example.gold):
+        for alias in gold.aliases:
+            keys.setdefault(key(alias), index)
+    keys.pop("", None)
+    return [keys.get(key(answer), WRONG) for answer in answers]

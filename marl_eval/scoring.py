@@ -1,0 +1,303 @@
+"""From stored completions to graded rows: parse, pool, grade, rank.
+
+Needs the run directory and nothing else: neither the model nor the data. The rows go to
+``scores.parquet``, from which every metric is computed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from marl_eval.answers import AnswerFormat
+from marl_eval.errors import StorageError
+from marl_eval.generation import GenerationReader, generation_reader
+from marl_eval.matching import Key
+from marl_eval.score_table import BLOCK, MISSING, SCHEMA, Shape
+from marl_eval.store import SCORES, RunDirectory, index_lines, read_lines
+from marl_eval.strategies import SetLayout
+from marl_eval.task import Grade, Task
+from marl_eval.types import Example
+
+Summary = tuple[bool | None, str | None, str | None, int | None, int | None, int | None]
+"""Of one generation: strict, finish_reason, deviations, and its three counts of tokens."""
+
+_ABSENT: Summary = (None, None, None, None, None, None)
+_MOST_LEVELS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What writing ``scores.parquet`` found out about the whole run.
+
+    ``failed`` requests failed for good; ``missing`` ones were never finished; ``deviations`` counts
+    the generations that show each deviation from the format.
+    """
+
+    shape: Shape
+    examples: int
+    requests: int
+    failed: int
+    missing: int
+    deviations: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What is needed to grade the generations of one run."""
+
+    layout: SetLayout
+    read: GenerationReader
+    grade: Grade
+    key: Key
+    strict: bool
+
+
+def write_scores(
+    run: RunDirectory,
+    task: Task,
+    layout: SetLayout,
+    fmt: AnswerFormat,
+    *,
+    exclusive: bool,
+    strict: bool,
+) -> Scored:
+    """Grade every completion of a run and write ``scores.parquet``.
+
+    ``fmt`` is the format of one generation. With ``strict``, a generation that deviates from the
+    format at all holds no answers; otherwise what can be read of it counts.
+
+    Raises:
+        StorageError: if the file cannot be written.
+    """
+    scorer = Scorer(
+        layout=layout,
+        read=generation_reader(fmt, task.key),
+        grade=task.grader(),
+        key=task.key,
+        strict=strict,
+    )
+    index = index_lines(run.completions)
+    failures = index_lines(run.errors)
+    offsets = run.example_offsets()
+    count = len(offsets) - 1
+    levels: set[float] = set()
+    deviations: Counter[str] = Counter()
+    target = run.path / SCORES
+    temporary = target.with_name(f".{SCORES}")
+    try:
+        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+            for start in range(0, count, BLOCK):
+                stop = min(start + BLOCK, count)
+                examples = run.read_examples(offsets, slice(start, stop))
+                lines = read_lines(run.completions, index, index.rows(start, stop))
+                rows = _grade_block(scorer, examples, start, lines)
+                levels.update(rows.column("confidence").drop_null().unique().to_pylist())
+                deviations.update(_count_deviations(rows))
+                writer.write_table(rows, row_group_size=len(rows))
+        temporary.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise StorageError(
+            f"{target} cannot be written ({error.strerror or error}). The completions are stored; "
+            f"make room and give the same command again."
+        ) from error
+    requests = count * layout.samples
+    asked = index.questions() + failures.questions()
+    return Scored(
+        shape=Shape(
+            k=layout.k,
+            sets=layout.sets,
+            members=layout.members,
+            confidence=fmt.confidence,
+            exclusive=exclusive,
+            levels=_grid(levels),
+        ),
+        examples=count,
+        requests=requests,
+        failed=len(failures),
+        missing=max(requests - asked, 0),
+        deviations=dict(sorted(deviations.items())),
+    )
+
+
+def _grid(levels: set[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Give the distinct confidences, or a grid of 1/4096 where there are too many of them."""
+    if len(levels) <= _MOST_LEVELS:
+        return np.array(sorted(levels))
+    return np.linspace(0, 1, _MOST_LEVELS + 1)
+
+
+def _count_deviations(rows: pa.Table) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for entry in rows.column("deviations").value_counts().to_pylist():
+        for deviation in (entry["values"] or "").split():
+            counted[deviation] += entry["counts"]
+    return counted
+
+
+@dataclass(slots=True)
+class _Graded:
+    """The columns of a block while it is being graded: one entry an answer, or a generation."""
+
+    answers: list[str | None] = field(default_factory=list)
+    confidences: list[float | None] = field(default_factory=list)
+    gold: list[int] = field(default_factory=list)
+    weights: list[float | None] = field(default_factory=list)
+    same_as: list[int] = field(default_factory=list)
+    generations: list[Summary] = field(default_factory=list)
+
+
+def _grade_block(
+    scorer: Scorer, examples: Sequence[Example], first: int, lines: list[dict[str, Any]]
+) -> pa.Table:
+    """Grade the generations of some examples, of which ``first`` is the first one's row."""
+    layout = scorer.layout
+    absent: tuple[None, ...] = (None,) * (layout.k // layout.members)
+    graded = _Graded()
+    feed = _by_sample(lines)
+    upcoming = next(feed, None)
+    for row, example in enumerate(examples, start=first):
+        answers: list[str | None] = []
+        for sample in range(layout.samples):
+            if upcoming is not None and upcoming[:2] == (row, sample):
+                given, stated, summary = _read_generation(scorer, upcoming[2])
+                upcoming = next(feed, None)
+            else:
+                given, stated, summary = absent, absent, _ABSENT
+            answers += given
+            graded.confidences += stated
+            graded.generations.append(summary)
+        gold, same_as = _grade_example(scorer, example, answers)
+        graded.answers += answers
+        graded.gold += gold
+        graded.same_as += same_as
+        graded.weights += [example.gold[g].weight if g >= 0 else None for g in gold]
+    return _table(layout, examples, graded)
+
+
+def _by_sample(
+    lines: list[dict[str, Any]],
+) -> Iterator[tuple[int, int, list[dict[str, Any]]]]:
+    """Group lines, which are in order, by example and sample."""
+    group: list[dict[str, Any]] = []
+    for line in lines:
+        if group and (line["example"], line["sample"]) != (
+            group[0]["example"],
+            group[0]["sample"],
+        ):
+            yield group[0]["example"], group[0]["sample"], group
+            group = []
+        group.append(line)
+    if group:
+        yield group[0]["example"], group[0]["sample"], group
+
+
+def _read_generation(
+    scorer: Scorer, stages: list[dict[str, Any]]
+) -> tuple[
+    Sequence[str | None],
+    Sequence[float | None],
+    Summary,
+]:
+    """Read one generation with the follow-ups that asked for what it lacked."""
+    line = stages[0]
+    parsed = scorer.read(stages)
+    answers, confidences = parsed.answers, parsed.confidences
+    if scorer.strict and not parsed.strict:
+        answers = confidences = (None,) * len(answers)
+    if len(stages) == 1:
+        prompt_tokens, completion_tokens = line["prompt_tokens"], line["completion_tokens"]
+    else:
+        prompt_tokens = sum(stage["prompt_tokens"] for stage in stages)
+        completion_tokens = sum(stage["completion_tokens"] for stage in stages)
+    summary = (
+        parsed.strict,
+        line["finish_reason"],
+        " ".join(parsed.deviations),
+        prompt_tokens,
+        completion_tokens,
+        line["reasoning_tokens"],
+    )
+    return answers, confidences, summary
+
+
+def _grade_example(
+    scorer: Scorer, example: Example, answers: Sequence[str | None]
+) -> tuple[list[int], list[int]]:
+    """Grade all answers of an example, and number the classes of those that are the same.
+
+    Answers that match the same gold answer are the same; so are wrong ones with equal keys.
+    """
+    given = [answer for answer in answers if answer is not None]
+    graded = iter(scorer.grade(example, given))
+    classes: dict[int | str, int] = {}
+    gold, same_as = [], []
+    for answer in answers:
+        if answer is None:
+            gold.append(MISSING)
+            same_as.append(MISSING)
+        else:
+            grade = next(graded)
+            gold.append(grade)
+            same_as.append(
+                classes.setdefault(grade if grade >= 0 else scorer.key(answer), len(classes))
+            )
+    return gold, same_as
+
+
+def _table(
+    layout: SetLayout, examples: Sequence[Example], graded: _Graded
+) -> pa.Table:
+    """Lay out the rows of a block, one for each answer asked for."""
+    n, k, sets, members = len(examples), layout.k, layout.sets, layout.members
+    each = n * sets * k
+    answers = pa.array(graded.answers, pa.string())
+    gold = np.array(graded.gold)
+    missing = gold == MISSING
+    confidence = np.array(graded.confidences, dtype=np.float64)
+    confidence[missing] = np.nan
+    trust = np.where(missing, -2, np.where(np.isnan(confidence), -1, confidence))
+    order = np.argsort(-trust.reshape(-1, k), axis=1, kind="stable")
+    rank = np.argsort(order, axis=1)
+    per_generation = k // members
+    strict, finish, deviations, prompt, completion, reasoning = zip(*graded.generations, strict=True)
+    failed = np.array([value is None for value in strict]).reshape(-1, members).any(axis=1)
+
+    def once(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+        """Put a value of each generation on its first row only."""
+        spread: list[object] = [None] * each
+        spread[::per_generation] = values
+        return pa.array(spread, kind)
+
+    columns = {
+        "example": pa.array([e.id for e in examples], pa.string()).take(
+            pa.array(np.repeat(np.arange(n), sets * k))
+        ),
+        "set": np.tile(np.repeat(np.arange(sets), k), n),
+        "position": np.tile(np.arange(k), n * sets),
+        "sample": np.tile(np.repeat(np.arange(layout.samples), per_generation), n),
+        "answer": answers,
+        "confidence": pa.array(confidence, from_pandas=True),
+        "rank": rank.ravel(),
+        "gold": pa.array(gold, mask=missing),
+        "gold_weight": pa.array(graded.weights, pa.float64()),
+        "same_as": pa.array(np.array(graded.same_as), mask=missing),
+        "gold_size": np.repeat([len(e.gold) for e in examples], sets * k),
+        "failed": np.repeat(failed, k),
+        "strict": once(strict, pa.bool_()),
+        "finish_reason": once(finish, pa.string()),
+        "deviations": once(deviations, pa.string()),
+        "prompt_tokens": once(prompt, pa.int64()),
+        "completion_tokens": once(completion, pa.int64()),
+        "reasoning_tokens": once(reasoning, pa.int64()),
+    }
+    return pa.table(columns).cast(SCHEMA)

@@ -1,0 +1,114 @@
+"""Everything that a run can be asked for, the same for flags, YAML files and Python calls."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from marl_eval.errors import UserError, unknown
+from marl_eval.stats import DEFAULT_RESAMPLES
+from marl_eval.strategies import DEFAULT_K, SetLayout, Strategy, set_layout
+
+
+class RunSettings(BaseModel):
+    """What one run is asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(description="backend:name, or a path or hub id for the hf backend")
+    task: str = Field(description="name of the task")
+    data: Path | None = Field(None, description="file or folder of the task's data")
+    task_args: dict[str, Any] = Field({}, description="options of the task")
+    model_args: dict[str, Any] = Field({}, description="options of the backend")
+    strategy: Strategy = Field(Strategy.MULTI, description="multi, best-of-k or single")
+    k: int | None = Field(None, description="answers in a set; 3, or 1 for single, if not given")
+    n: int = Field(1, description="answer sets asked for of each question")
+    confidence: bool = Field(True, description="ask for a confidence with each answer")
+    reasoning: bool = Field(True, description="ask for reasoning before the answers")
+    analysis: bool = Field(False, description="ask for an analysis of the uncertainty")
+    temperature: float = Field(0.7, ge=0, description="0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus of the sampling")
+    max_tokens: int = Field(1536, ge=1, description="most tokens of one generation")
+    seed: int = Field(0, ge=0, description="seed of the sampling")
+    limit: int | None = Field(None, ge=1, description="number of examples, chosen by hash of id")
+    shots: int = Field(0, ge=0, description="worked examples shown before the question")
+    prompt: Path | None = Field(None, description="file with the wording to use in place of ours")
+    force_answer: bool = Field(False, description="ask again for missing answers and confidences")
+    logprobs: bool = Field(False, description="store the log-probability of each token")
+    batch_size: int | None = Field(None, ge=1, description="generations made at once")
+    strict: bool = Field(False, description="count only what a training reward would accept")
+    resamples: int = Field(DEFAULT_RESAMPLES, ge=0, description="bootstrap resamples")
+    out: Path | None = Field(None, description="run directory; named by the settings if not given")
+
+    @model_validator(mode="after")
+    def _can_be_sampled(self) -> RunSettings:
+        layout = self.layout
+        if self.temperature == 0 and layout.samples > 1:
+            raise UserError(
+                f"At temperature 0 all {layout.samples} generations of a question would be the "
+                f"same; ask for one (-n 1, and not best-of-k) or raise --temperature."
+            )
+        if not math.isfinite(self.temperature):
+            raise UserError(f"--temperature must be a finite number, not {self.temperature}.")
+        return self
+
+    @property
+    def layout(self) -> SetLayout:
+        """How generations make up answer sets."""
+        k = DEFAULT_K[self.strategy] if self.k is None else self.k
+        return set_layout(self.strategy, k, self.n)
+
+    def identity(self) -> dict[str, Any]:
+        """Give the settings that decide what is generated: those that no run may change midway.
+
+        Not the place of the data or of the wording (their content is identified apart), nor what
+        only affects speed or scoring.
+        """
+        outside = {"data", "prompt", "batch_size", "strict", "resamples", "out"}
+        values = self.model_dump(mode="json", exclude=outside)
+        values["k"] = self.layout.k
+        return values
+
+
+def make_settings(values: dict[str, Any]) -> RunSettings:
+    """Check settings.
+
+    Raises:
+        UserError: naming the setting that is unknown, missing or wrong, and what it is for.
+    """
+    fields = RunSettings.model_fields
+    for name in values:
+        if name not in fields:
+            raise unknown("setting", name, fields)
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        about = f" ({fields[name].description})" if name in fields else ""
+        if first["type"] == "missing":
+            raise UserError(f"The setting {name!r}{about} is needed.") from error
+        raise UserError(
+            f"The setting {name!r}{about} cannot be {first['input']!r}: {first['msg'].lower()}."
+        ) from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read settings from a YAML file.
+
+    Raises:
+        UserError: if the file cannot be read or is not a table of settings.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The configuration {path} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"The configuration {path} is not YAML: {error}.") from error
+    if not isinstance(values, dict):
+        raise UserError(f"The configuration {path} must be a table of settings, one a line.")
+    return {str(name): value for name, value in values.items()}

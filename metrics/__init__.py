@@ -1,0 +1,1 @@
+"""The metrics that come with marl-eval, one file for each family."""

@@ -1,0 +1,1 @@
+"""The reports that come with marl-eval: views of one or more finished runs."""

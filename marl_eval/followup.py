@@ -50,7 +50,16 @@ def follow_up_plan(
                 lacking = _lacking(stage, fmt, key, lines)
                 if lacking:
                     yield _request(
-                        stage, examples[row], row, sample, lines, lacking, template, layout, fmt, seed
+                        stage,
+                        examples[row],
+                        row,
+                        sample,
+                        lines,
+                        lacking,
+                        template,
+                        layout,
+                        fmt,
+                        seed,
                     )
 
     return Plan(make, sum(1 for _ in make()))
@@ -87,7 +96,9 @@ def _request(
     name = STAGES[stage]
     tags = [f"<{name}{fmt.suffix(i)}>…</{name}{fmt.suffix(i)}>" for i in lacking]
     what = fmt.noun if stage == 1 else "confidence (a number from 0 to 1)"
-    ask = f"Your reply lacks something. Write only the missing {what}, in this form: {''.join(tags)}"
+    ask = (
+        f"Your reply lacks something. Write only the missing {what}, in this form: {''.join(tags)}"
+    )
     messages = list(template.ask(example.question))
     for line in lines:
         messages += [Message("assistant", line["text"]), Message("user", ask)]

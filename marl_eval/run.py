@@ -204,7 +204,9 @@ def _begin(run: RunDirectory, prepared: _Prepared) -> None:
         before = run.read_run()
         changed = _differences(_identity(before), _identity(prepared.record))
         if changed:
-            listed = "\n".join(f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed)
+            listed = "\n".join(
+                f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed
+            )
             raise UserError(
                 f"{run.path} holds a run with other settings:\n{listed}\n"
                 f"Choose another directory with --out, or delete this one."
@@ -308,9 +310,7 @@ def read_template(record: Mapping[str, Any]) -> PromptTemplate:
     return PromptTemplate(tuple(Message(**message) for message in record["prompt"]["messages"]))
 
 
-def score(
-    path: Path, *, strict: bool = False, resamples: int = DEFAULT_RESAMPLES
-) -> RunResult:
+def score(path: Path, *, strict: bool = False, resamples: int = DEFAULT_RESAMPLES) -> RunResult:
     """Score a run from its directory alone, without the model or the data.
 
     Writes ``scores.parquet`` and ``results.json``.

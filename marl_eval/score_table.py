@@ -114,7 +114,8 @@ class ScoreTable:
     @property
     def given(self) -> NDArray[np.bool_]:
         """bool[E, S, K]: the places at which an answer was given."""
-        return self.gold != MISSING
+        given: NDArray[np.bool_] = self.gold != MISSING
+        return given
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -124,7 +125,7 @@ class ScoreTable:
     def first_right(self) -> NDArray[np.bool_]:
         """bool[E, S, K]: right answers in order of rank, repetitions of a gold answer left out."""
         ranked = np.take_along_axis(self.gold, np.argsort(self.rank, axis=2), axis=2)
-        first = ranked >= 0
+        first: NDArray[np.bool_] = ranked >= 0
         for later in range(1, ranked.shape[2]):
             before = ranked[:, :, :later]
             first[:, :, later] &= ~(before == ranked[:, :, later, None]).any(axis=2)
@@ -137,6 +138,18 @@ def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
     new = ordered[..., 1:] != ordered[..., :-1]
     counted = (ordered[..., 1:] >= 0) & new
     result: NDArray[np.int64] = counted.sum(axis=-1) + (ordered[..., 0] >= 0)
+    return result
+
+
+def some(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether any is true along the last axis."""
+    result: NDArray[np.bool_] = np.logical_or.reduce(mask, axis=-1)
+    return result
+
+
+def every(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether all are true along the last axis."""
+    result: NDArray[np.bool_] = np.logical_and.reduce(mask, axis=-1)
     return result
 
 

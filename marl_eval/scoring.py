@@ -254,9 +254,7 @@ def _grade_example(
     return gold, same_as
 
 
-def _table(
-    layout: SetLayout, examples: Sequence[Example], graded: _Graded
-) -> pa.Table:
+def _table(layout: SetLayout, examples: Sequence[Example], graded: _Graded) -> pa.Table:
     """Lay out the rows of a block, one for each answer asked for."""
     n, k, sets, members = len(examples), layout.k, layout.sets, layout.members
     each = n * sets * k
@@ -269,7 +267,9 @@ def _table(
     order = np.argsort(-trust.reshape(-1, k), axis=1, kind="stable")
     rank = np.argsort(order, axis=1)
     per_generation = k // members
-    strict, finish, deviations, prompt, completion, reasoning = zip(*graded.generations, strict=True)
+    strict, finish, deviations, prompt, completion, reasoning = zip(
+        *graded.generations, strict=True
+    )
     failed = np.array([value is None for value in strict]).reshape(-1, members).any(axis=1)
 
     def once(values: Sequence[object], kind: pa.DataType) -> pa.Array:

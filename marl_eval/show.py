@@ -110,7 +110,9 @@ def print_example(path: Path, wanted: str) -> None:
     read = generation_reader(fmt, task.key)
     for sample, lines in by_sample.items():
         for line in lines:
-            what = f"generation {sample}" + (f", follow-up {line['stage']}" if line["stage"] else "")
+            what = f"generation {sample}" + (
+                f", follow-up {line['stage']}" if line["stage"] else ""
+            )
             console.print(
                 f"\n{what}: {line['prompt_tokens']} prompt and {line['completion_tokens']} "
                 f"generated tokens, ended by {line['finish_reason']}",

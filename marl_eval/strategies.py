@@ -51,7 +51,9 @@ def set_layout(strategy: Strategy, k: int, sets: int) -> SetLayout:
     if k < 1:
         raise UserError(f"-k is the number of answers in a set and must be at least 1, not {k}.")
     if sets < 1:
-        raise UserError(f"-n is the number of sets for a question and must be at least 1, not {sets}.")
+        raise UserError(
+            f"-n is the number of sets for a question and must be at least 1, not {sets}."
+        )
     if strategy is Strategy.SINGLE and k != 1:
         raise UserError(
             f"The strategy 'single' asks for one answer, not {k}; use 'multi' for {k} answers in "

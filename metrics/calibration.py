@@ -40,10 +40,15 @@ def multi_brier(table: ScoreTable) -> Array:
     return mean_over_sets(loss.mean(axis=2), table.valid)
 
 
+def _over(total: Array, count: Array) -> Array:
+    """Divide; NaN where there is nothing to divide by."""
+    result: Array = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return result
+
+
 def _share(sums: Array) -> Array:
     """Give the share of answers asked for that have a confidence, from the last two statistics."""
-    counted, asked = sums[..., -2], sums[..., -1]
-    return np.divide(counted, asked, out=np.full_like(asked, np.nan), where=asked > 0)
+    return _over(sums[..., -2], sums[..., -1])
 
 
 def _counted(sums: Array) -> Array:
@@ -51,8 +56,7 @@ def _counted(sums: Array) -> Array:
 
 
 def _mean_of_counted(sums: Array) -> Array:
-    total, counted = sums[..., 0], sums[..., -2]
-    return np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0)
+    return _over(sums[..., 0], sums[..., -2])
 
 
 def _coverage(table: ScoreTable, stated: NDArray[np.bool_]) -> Array:
@@ -90,9 +94,8 @@ def brier_answered(table: ScoreTable) -> Array:
 def _ece(sums: Array) -> Array:
     bins = sums[..., :-2].reshape(*sums.shape[:-1], 3, BINS)
     confidence, right, count = bins[..., 0, :], bins[..., 1, :], bins[..., 2, :]
-    gap = np.abs(confidence - right).sum(axis=-1)
-    total = count.sum(axis=-1)
-    return np.divide(gap, total, out=np.full_like(gap, np.nan), where=total > 0)
+    gap: Array = np.abs(confidence - right).sum(axis=-1)
+    return _over(gap, count.sum(axis=-1))
 
 
 @metric(
@@ -120,7 +123,8 @@ def ece(table: ScoreTable) -> Array:
     place = (np.arange(n)[:, None, None] * BINS + cell)[stated]
 
     def histogram(values: Array) -> Array:
-        return np.bincount(place, weights=values, minlength=n * BINS).reshape(n, BINS)
+        counts = np.bincount(place, weights=values, minlength=n * BINS)
+        return counts.reshape(n, BINS).astype(np.float64)
 
     confidence, right = table.confidence[stated], table.right[stated].astype(np.float64)
     parts = [histogram(confidence), histogram(right), histogram(np.ones_like(right))]
@@ -130,9 +134,8 @@ def ece(table: ScoreTable) -> Array:
 def _auroc(sums: Array) -> Array:
     wrong, right = np.split(sums[..., :-2], 2, axis=-1)
     below = np.cumsum(wrong, axis=-1) - wrong
-    won = (right * (below + wrong / 2)).sum(axis=-1)
-    pairs = wrong.sum(axis=-1) * right.sum(axis=-1)
-    return np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
+    won: Array = (right * (below + wrong / 2)).sum(axis=-1)
+    return _over(won, wrong.sum(axis=-1) * right.sum(axis=-1))
 
 
 @metric(

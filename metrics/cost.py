@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marl_eval.metric import Array, Metric, mean_over_sets, metric
-from marl_eval.score_table import MISSING, ScoreTable, Shape, distinct
+from marl_eval.score_table import MISSING, ScoreTable, Shape, distinct, every
 
 _UNKNOWN = "the engine told no token counts"
 _INFINITE = (0, float("inf"))
@@ -85,14 +86,12 @@ def _mean(table: ScoreTable, tokens: Array) -> Array:
     return mean_over_sets(np.where(known, tokens.sum(axis=1), 0)[:, None], known[:, None])
 
 
-def _per(table: ScoreTable, classes: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Array:
+def _per(table: ScoreTable, classes: NDArray[np.int64]) -> Array:
     known = _known(table, table.completion_tokens)
     tokens = np.where(known, table.completion_tokens.sum(axis=1), 0)
     pooled = np.where(known[:, None], classes.reshape(len(classes), -1), MISSING)
     return np.column_stack([tokens, distinct(pooled).astype(np.float64)])
 
 
-def _known(table: ScoreTable, tokens: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    known: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-    known = table.valid.all(axis=1) & ~np.isnan(tokens).any(axis=1)
-    return known
+def _known(table: ScoreTable, tokens: Array) -> NDArray[np.bool_]:
+    return every(table.valid & ~np.isnan(tokens))

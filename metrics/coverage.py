@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from marl_eval.metric import Array, Metric, mean_over_sets, metric
-from marl_eval.score_table import ScoreTable, Shape, distinct
+from marl_eval.score_table import ScoreTable, Shape, distinct, some
 
 _NO_EXAMPLE = "every request failed, or there is no example"
 
@@ -104,7 +104,7 @@ def hit_at(k: int) -> Metric:
         rest by position; missing answers come last.
         """
         among = table.right & (table.rank < k)
-        return mean_over_sets(among.any(axis=2), table.valid)
+        return mean_over_sets(some(among), table.valid)
 
     wrap = metric(
         name=f"hit@{k}", better="higher", bounds=(0, 1), counted="examples", undefined=_NO_EXAMPLE

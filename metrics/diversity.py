@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from marl_eval.metric import Array, Metric, mean_over_sets, metric
-from marl_eval.score_table import MISSING, ScoreTable, Shape, distinct
+from marl_eval.score_table import MISSING, ScoreTable, Shape, distinct, every
 
 _NO_EXAMPLE = "every request failed, or there is no example"
 
@@ -40,6 +40,6 @@ def distinct_answers_of_all(table: ScoreTable) -> Array:
 
     Range [0, n * K]. Examples of which a set failed are left out, having had fewer chances.
     """
-    whole = table.valid.all(axis=1, keepdims=True)
+    whole = every(table.valid)[:, None]
     pooled = distinct(np.where(whole[:, :, None], table.same_as, MISSING).reshape(len(whole), -1))
     return mean_over_sets(pooled[:, None], whole)

@@ -1,1 +1,145 @@
-TASK = None
+"""DDXPlus: a differential diagnosis for a patient told in English.
+
+Source: Fansi Tchango et al., "DDXPlus: A New Dataset For Automatic Medical Diagnosis", NeurIPS 2022,
+arXiv:2205.09148; data CC-BY. Read from the official English release files (csv, or the published zip
+files), or from the 25k text rendering of multi-answer RL (``mehuldamani/medDataset_25k``).
+
+An answer is right if it names a condition of the gold set, by the data's own name for it or by another
+name that physicians use for the same condition (``ddxplus_english.toml``).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from marl_eval.errors import UserError
+from marl_eval.matching import normalize
+from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.tasks.ddxplus_files import (
+    HUB_RELEASE,
+    HUB_TEXT,
+    Case,
+    read_release,
+    read_release_hub,
+    read_text,
+    read_text_hub,
+    release_folder,
+)
+from marl_eval.tasks.ddxplus_text import english
+from marl_eval.types import Example, Gold
+
+VERSION = "1"
+"""Raised whenever the rendering or the accepted names change."""
+
+
+class Options(TaskOptions):
+    """What is read, and what counts as right."""
+
+    split: Literal["auto", "test", "validate", "train"] = Field(
+        "auto", description="auto: test, or validate where there is no test"
+    )
+    gold: Literal["differential", "pathology"] = Field(
+        "differential", description="every condition of the differential, or the one true pathology"
+    )
+    min_prob: float = Field(
+        0.01, ge=0, le=1, description="least probability of a condition in the differential"
+    )
+    source: Literal["release", "text"] = Field(
+        "release", description="what to take from the Hub: the release, or the 25k text rendering"
+    )
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Map every accepted name, normalised, to the data's own name, normalised."""
+    names: dict[str, str] = {}
+    for condition, aliases in english()["aliases"].items():
+        own = normalize(condition)
+        names[own] = own
+        for alias in aliases:
+            names[normalize(alias)] = own
+    return names
+
+
+@lru_cache(maxsize=1 << 16)
+def key(answer: str) -> str:
+    """Give the condition that an answer names, or the normalised answer if it names none."""
+    normal = normalize(answer)
+    return _names().get(normal, normal)
+
+
+def load(data: Path | None, options: Options) -> Dataset:
+    """Read the patients.
+
+    Looked for, in this order: ``data``, the folder ``ddxplus`` in ``MARL_EVAL_DATA``, the Hub.
+    """
+    if data is None and "MARL_EVAL_DATA" in os.environ:
+        candidate = Path(os.environ["MARL_EVAL_DATA"]) / "ddxplus"
+        data = candidate if candidate.exists() else None
+    if data is None:
+        split, cases = _from_hub(options)
+        name = HUB_TEXT if options.source == "text" else HUB_RELEASE
+    elif not data.exists():
+        raise UserError(f"There is no data at {data}; --data takes a file or a folder.")
+    elif release_folder(data) is not None:
+        split, name, cases = read_release(data, options.split)
+    else:
+        split, name, cases = "text", data.name, read_text(data)
+    examples = [_example(case, options) for case in cases]
+    return Dataset(
+        examples=examples,
+        version=VERSION,
+        split=split,
+        licence="CC-BY-4.0",
+        source=name,
+        exclusive=options.gold == "pathology",
+    )
+
+
+def _from_hub(options: Options) -> tuple[str, list[Case]]:
+    if options.source == "text":
+        return "text", read_text_hub()
+    split = "test" if options.split == "auto" else options.split
+    return split, read_release_hub(split)
+
+
+def _example(case: Case, options: Options) -> Example:
+    differential = sorted(case.differential, key=lambda pair: -(pair[1] or 0))
+    if options.gold == "pathology":
+        if case.pathology is None:
+            raise UserError(
+                f"{case.place}: this data does not say the pathology; leave out gold=pathology."
+            )
+        gold = [Gold(case.pathology)]
+    else:
+        gold = [
+            Gold(name, weight=probability)
+            for name, probability in differential
+            if probability is None or probability >= options.min_prob
+        ]
+        if not gold:
+            raise UserError(
+                f"{case.place}: no condition has a probability of at least "
+                f"min_prob={options.min_prob}; lower it."
+            )
+    return Example(
+        id=case.id,
+        question=case.text,
+        gold=tuple(gold),
+        meta={"pathology": case.pathology, "differential": differential},
+    )
+
+
+TASK = Task(
+    name="ddxplus",
+    description="Differential diagnosis of synthetic patients (Fansi Tchango et al. 2022)",
+    noun="diagnosis",
+    load=load,
+    options=Options,
+    key=key,
+)

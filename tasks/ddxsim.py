@@ -106,7 +106,7 @@ def build_world(options: Options) -> World:
     chosen = (c for size in range(1, causes + 1) for c in combinations(range(n), size))
     for row, conditions in enumerate(chosen):
         members[row, list(conditions)] = True
-    log_prior = members @ np.log(odds)
+    log_prior: NDArray[np.float64] = members.astype(np.float64) @ np.log(odds)
     log_prior -= np.log(np.exp(log_prior).sum())
     log_absent = np.log1p(-leak) + members @ np.log1p(-link)
     return World(
@@ -132,7 +132,9 @@ def _finding_names(count: int, rng: np.random.Generator) -> list[str]:
 def load(data: Path | None, options: Options) -> Dataset:
     """Generate the patients of one world."""
     if data is not None:
-        raise UserError(f"ddxsim generates its examples and reads no data: leave out --data {data}.")
+        raise UserError(
+            f"ddxsim generates its examples and reads no data: leave out --data {data}."
+        )
     world = build_world(options)
     return Dataset(
         examples=list(_patients(world, options)),

@@ -6,7 +6,7 @@ import re
 
 _DECIMAL = re.compile(r"\s*\+?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*\Z")
 _FRACTION = re.compile(r"([0-9]{1,6})\s{0,2}(?:/|out of)\s{0,2}([0-9]{1,6})")
-_NUMBER = re.compile(r"(-?)((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?)\s{0,2}(%?)")
+_NUMBER = re.compile(r"(-?)([0-9]*\.?[0-9]+)\s{0,2}(%|percent\b|)")
 # Longer texts are no number that anybody meant; the bound keeps the conversion cheap.
 _LONGEST = 64
 
@@ -15,9 +15,10 @@ def read_confidence(text: str) -> tuple[float | None, str | None]:
     """Give the confidence in [0, 1] that ``text`` states, and the deviation that was forgiven.
 
     A decimal number in [0, 1] needs no forgiveness. A number with a percent sign, or in (1, 100],
-    is divided by 100; a fraction such as 3/4 or "8 out of 10" is divided out; a number among words
-    is taken from them (the first one). Outside [0, 1] after that, or with no number at all, there is
-    no confidence: (None, deviation), the deviation being None where there was nothing to read.
+    is divided by 100; a fraction such as 3/4 or "8 out of 10" is divided out. A number among words is
+    taken if it is the only one and is a percentage or has a decimal point, so that "confidence in
+    answer 1" states nothing. Outside [0, 1] after that, or with nothing that states a confidence,
+    there is none: (None, deviation), the deviation being None where there was nothing to read.
     """
     head = text[:_LONGEST]
     if len(text) <= _LONGEST and _DECIMAL.match(head):
@@ -31,12 +32,16 @@ def read_confidence(text: str) -> tuple[float | None, str | None]:
         if 0 <= part <= whole and whole > 0:
             return part / whole, "confidence-text"
         return None, "confidence-range"
-    number = _NUMBER.search(head)
-    if number is None:
+    numbers = _NUMBER.findall(head)
+    if len(numbers) != 1:
         return None, None
-    value = float(number[2])
-    if number[1] and value > 0:
+    sign, digits, percent = numbers[0]
+    value = float(digits)
+    alone = head.strip(" \t\r\n-+%.") == digits
+    if not (percent or alone or "." in digits):
+        return None, None
+    if (sign and value > 0) or value > (100 if percent or value > 1 else 1):
         return None, "confidence-range"
-    if number[3] or value > 1:
-        return (value / 100, "confidence-percent") if value <= 100 else (None, "confidence-range")
+    if percent or value > 1:
+        return value / 100, "confidence-percent"
     return value, "confidence-text"

@@ -80,15 +80,14 @@ def instructions(fmt: AnswerFormat) -> str:
 
 
 def _skeleton(fmt: AnswerFormat) -> str:
-    many = fmt.k > 1
-    body = render(
+    """Show the form; its words must not read as a confidence if a model copies them."""
+    return render(
         fmt,
-        [f"{fmt.noun} {i + 1}" if many else fmt.noun for i in range(fmt.k)],
-        [f"confidence in {fmt.noun} {i + 1}" if many else "confidence" for i in range(fmt.k)],
+        [f"{fmt.noun} {i + 1}" if fmt.k > 1 else fmt.noun for i in range(fmt.k)],
+        [f"your confidence in {'it' if fmt.k == 1 else 'this one'}"] * fmt.k,
         reasoning="your reasoning",
-        analysis=f"how sure you are of the {fmt.noun}, and why" if fmt.analysis else None,
+        analysis="how sure you are, and why",
     )
-    return body
 
 
 def render(

@@ -233,4 +233,3 @@ class Model:
             else:
                 low = middle + 1
         return low
-

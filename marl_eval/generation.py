@@ -30,8 +30,7 @@ def generation_reader(fmt: AnswerFormat, key: Key = normalize) -> GenerationRead
         parsed = read(line["text"], line["reasoning"], line["thinking_opened"])
         for line in lines[1:]:
             more = again(line["text"], line["reasoning"], line["thinking_opened"])
-            parsed = replace(
-                parsed,
+            parsed = parsed._replace(
                 answers=_fill(parsed.answers, more.answers),
                 confidences=_fill(parsed.confidences, more.confidences),
             )

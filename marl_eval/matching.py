@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ WRONG = -1
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
-_CACHEABLE = 256
+_LONGEST_KNOWN, _MOST_KNOWN = 256, 1 << 16
 
 Key = Callable[[str], str]
 """A task's notion of equality: two answers are the same if and only if their keys are equal."""
@@ -31,28 +30,39 @@ def normalize(text: str) -> str:
     Source: Rajpurkar et al., "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
     arXiv:1606.05250 (its evaluation script).
     """
-    return _cached(text) if len(text) <= _CACHEABLE else _normalize(text)
+    return _KNOWN[text]
 
 
-def _normalize(text: str) -> str:
-    return " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+class _Known(dict[str, str]):
+    """Remembers what short texts normalise to: a run asks for the same few over and over."""
+
+    def __missing__(self, text: str) -> str:
+        normal = " ".join(_ARTICLE.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+        if len(text) <= _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
+            self[text] = normal
+        return normal
 
 
-_cached = lru_cache(maxsize=1 << 16)(_normalize)
+_KNOWN = _Known()
 
 
 def match(example: Example, answers: Sequence[str], key: Key = normalize) -> list[int]:
     """Grade answers: for each, the index of the gold answer it matches, or ``WRONG``.
 
     An answer matches a gold answer if its key equals that of the gold answer or of one of its
-    aliases; where several gold answers share a key, the first counts. An answer with an empty key
+    aliases; a gold answer's own name goes before aliases, and of several gold answers with the same
+    key the first counts. An answer with an empty key
     matches nothing.
     """
     keys: dict[str, int] = {}
+    aliases: list[tuple[str, int]] = []
     for index, gold in enumerate(example.gold):
         keys.setdefault(key(gold.answer), index)
-    for index, gold in enumerate(example.gold):
-        for alias in gold.aliases:
-            keys.setdefault(key(alias), index)
+        if gold.aliases:
+            aliases += [(alias, index) for alias in gold.aliases]
+    for alias, index in aliases:
+        keys.setdefault(key(alias), index)
     keys.pop("", None)
     return [keys.get(key(answer), WRONG) for answer in answers]

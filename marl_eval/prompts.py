@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ _HEADINGS: dict[str, Literal["system", "user"]] = {"[system]": "system", "[user]
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """A conversation with ``{question}`` where the question goes, exactly once.
+    """A conversation with ``{question}`` where the question goes: once, in the last message.
 
     It is stored with the run, so that every prompt can be shown again as it was asked.
     """
@@ -33,10 +34,8 @@ class PromptTemplate:
 
     def ask(self, question: str) -> tuple[Message, ...]:
         """Give the conversation that asks ``question``."""
-        return tuple(
-            Message(m.role, m.content.replace(QUESTION, question)) if QUESTION in m.content else m
-            for m in self.messages
-        )
+        *before, last = self.messages
+        return (*before, Message(last.role, last.content.replace(QUESTION, question)))
 
 
 def build_template(
@@ -128,7 +127,8 @@ def _worked_answer(fmt: AnswerFormat, shot: Example) -> str:
     return render(
         fmt,
         [answer for answer, _ in ranked],
-        [round(probability, 2) for _, probability in ranked],
+        # Rounded down, so that the sum cannot pass 1.
+        [floor(probability * 100) / 100 for _, probability in ranked],
         reasoning="I weigh each finding against what could explain it.",
         analysis="The first answers fit best; the others are less likely.",
     )

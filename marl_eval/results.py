@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -81,7 +82,7 @@ def compute_results(
 ) -> Results:
     """Compute every metric that fits the run from its ``scores.parquet``."""
     metrics = [metric for family in families for metric in family(scored.shape)]
-    sums, resampled, n = _add_up(run, metrics, scored.shape, scored.examples, resamples)
+    totals = _add_up(run, metrics, scored.shape, scored.examples, resamples)
     return Results(
         schema_version=SCHEMA_VERSION,
         examples=scored.examples,
@@ -92,73 +93,81 @@ def compute_results(
         resamples=resamples,
         deviations=scored.deviations,
         metrics={
-            metric.name: _result(metric, total, again, n)
-            for metric, total, again in zip(metrics, sums, resampled, strict=True)
+            metric.name: _result(metric, total)
+            for metric, total in zip(metrics, totals, strict=True)
         },
     )
 
 
+@dataclass(slots=True)
+class _Total:
+    """One metric's statistics added up over examples.
+
+    ``sums`` float64[d] as they are, ``resampled`` float64[resamples, d] under each resample, ``n``
+    the examples that contributed anything.
+    """
+
+    sums: Array
+    resampled: Array
+    n: int
+
+
 def _add_up(
     run: RunDirectory, metrics: Sequence[Metric], shape: Shape, examples: int, resamples: int
-) -> tuple[list[Array], list[Array], int]:
-    """Sum every metric's statistics, as they are and under each resample, block by block.
-
-    Also count the examples with at least one set that no error spoiled.
-    """
+) -> list[_Total]:
+    """Add up every metric's statistics, block by block."""
     draws = resampling(examples, resamples)
-    sums: list[Array] = []
-    resampled: list[Array] = []
-    n = 0
+    totals: list[_Total] = []
     file = pq.ParquetFile(run.path / SCORES)
     for block in range(file.num_row_groups):
         table = read_block(file.read_row_group(block, columns=READ_COLUMNS), shape)
-        n += int(table.valid.any(axis=1).sum())
-        for position, (total, again) in enumerate(_block_sums(metrics, table, draws, block)):
-            if block == 0:
-                sums.append(total)
-                resampled.append(again)
-            else:
-                sums[position] += total
-                resampled[position] += again
-    return sums, resampled, n
+        parts = _block_totals(metrics, table, draws, block)
+        if not totals:
+            totals = parts
+            continue
+        for total, part in zip(totals, parts, strict=True):
+            total.sums += part.sums
+            total.resampled += part.resampled
+            total.n += part.n
+    return totals
 
 
-def _block_sums(
+def _block_totals(
     metrics: Sequence[Metric], table: ScoreTable, draws: Resampling, block: int
-) -> list[tuple[Array, Array]]:
-    """Give, for each metric, sums float64[d] and resampled sums float64[resamples, d]."""
+) -> list[_Total]:
+    """Add up one block; the weights meet the dense statistics of all metrics in one product."""
     statistics = [metric.statistics(table) for metric in metrics]
     weights = draws.weights(block)
-    dense = [rows for rows in statistics if not issparse(rows)]
-    product = weights @ np.hstack(dense) if dense else np.zeros((draws.resamples, 0))
-    result: list[tuple[Array, Array]] = []
+    product = weights @ np.hstack([rows for rows in statistics if not issparse(rows)])
+    totals: list[_Total] = []
     column = 0
     for rows in statistics:
         width = rows.shape[1]
-        total: Array = np.asarray(rows.sum(axis=0), dtype=np.float64).reshape(width)
+        sums: Array = np.asarray(rows.sum(axis=0), dtype=np.float64).reshape(width)
+        contributing = np.asarray(abs(rows).sum(axis=1)).reshape(-1) > 0
         if issparse(rows):
-            again: Array = np.ascontiguousarray((rows.T @ weights.T).T)
+            resampled: Array = np.ascontiguousarray((rows.T @ weights.T).T)
         else:
-            again = product[:, column : column + width].copy()
+            resampled = product[:, column : column + width].copy()
             column += width
-        result.append((total, again))
-    return result
+        totals.append(_Total(sums, resampled, int(contributing.sum())))
+    return totals
 
 
-def _result(metric: Metric, sums: Array, resampled: Array, n: int) -> MetricResult:
-    value = float(metric.finish(sums))
+def _result(metric: Metric, total: _Total) -> MetricResult:
+    value = float(metric.finish(total.sums))
     low, high = float("nan"), float("nan")
-    if n > 1 and len(resampled) > 0 and math.isfinite(value):
-        low, high = percentile_interval(metric.finish(resampled), LEVEL)
+    if total.n > 1 and len(total.resampled) > 0 and math.isfinite(value):
+        low, high = percentile_interval(metric.finish(total.resampled), LEVEL)
     return MetricResult(
         value=_number(value),
         low=_number(low),
         high=_number(high),
-        n=n,
-        denominator=float(metric.denominator(sums)),
+        n=total.n,
+        denominator=float(metric.denominator(total.sums)),
         counted=metric.counted,
         better=metric.better,
-        share=None if metric.share is None else _number(float(metric.share(sums))),
+        share=None if metric.share is None else _number(float(metric.share(total.sums))),
         reason=None if math.isfinite(value) else metric.undefined,
     )
 

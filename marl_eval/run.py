@@ -92,6 +92,7 @@ class _Prepared:
     template: PromptTemplate
     layout: SetLayout
     format: AnswerFormat
+    plan: Plan
     record: dict[str, Any]
 
 
@@ -140,7 +141,12 @@ def _prepare(settings: RunSettings) -> _Prepared:
         "versions": versions(),
         "git": git_state(),
     }
-    return _Prepared(task, examples, backend, template, layout, fmt, record)
+    sampling = Sampling(
+        settings.temperature, settings.top_p, settings.max_tokens, settings.logprobs
+    )
+    plan = question_plan(examples, template, layout, fmt, sampling, settings.seed)
+    backend.check(plan)
+    return _Prepared(task, examples, backend, template, layout, fmt, plan, record)
 
 
 def _split_model(model: str) -> tuple[str, str, str]:
@@ -235,22 +241,17 @@ def _generate(
 ) -> None:
     """Answer every request that is not answered yet."""
     started, clock = datetime.now(UTC), time.monotonic()
-    sampling = Sampling(
-        settings.temperature, settings.top_p, settings.max_tokens, settings.logprobs
-    )
-    examples, layout, fmt = prepared.examples, prepared.layout, prepared.format
-    plan = question_plan(examples, prepared.template, layout, fmt, sampling, settings.seed)
-    made = [_answer(run, prepared.backend, plan, progress, "questions")]
+    made = [_answer(run, prepared.backend, prepared.plan, progress, "questions")]
     for stage, what in STAGES.items() if settings.force_answer else ():
         index = index_lines(run.completions)
         plan = follow_up_plan(
             stage,
             run,
             index,
-            examples,
+            prepared.examples,
             prepared.template,
-            layout,
-            fmt,
+            prepared.layout,
+            prepared.format,
             prepared.task.key,
             settings.seed,
         )

@@ -122,15 +122,6 @@ class ScoreTable:
         """bool[E, S, K]: the answers that are in the gold set, repetitions among them."""
         return self.gold >= 0
 
-    def first_right(self) -> NDArray[np.bool_]:
-        """bool[E, S, K]: right answers in order of rank, repetitions of a gold answer left out."""
-        ranked = np.take_along_axis(self.gold, np.argsort(self.rank, axis=2), axis=2)
-        first: NDArray[np.bool_] = ranked >= 0
-        for later in range(1, ranked.shape[2]):
-            before = ranked[:, :, :later]
-            first[:, :, later] &= ~(before == ranked[:, :, later, None]).any(axis=2)
-        return first
-
 
 def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count the distinct values that are at least 0 along the last axis."""

@@ -7,7 +7,7 @@ Needs the run directory and nothing else: neither the model nor the data. The ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,8 +97,10 @@ def write_scores(
             for start in range(0, count, BLOCK):
                 stop = min(start + BLOCK, count)
                 examples = run.read_examples(offsets, slice(start, stop))
-                lines = read_lines(run.completions, index, index.rows(start, stop))
-                rows = _grade_block(scorer, examples, start, lines)
+                found = index.rows(start, stop)
+                places = index.places(found, start, layout.samples)
+                lines = read_lines(run.completions, index, found)
+                rows = _grade_block(scorer, examples, places, lines)
                 levels.update(rows.column("confidence").drop_null().unique().to_pylist())
                 deviations.update(_count_deviations(rows))
                 writer.write_table(rows, row_group_size=len(rows))
@@ -157,22 +159,33 @@ class _Graded:
 
 
 def _grade_block(
-    scorer: Scorer, examples: Sequence[Example], first: int, lines: list[dict[str, Any]]
+    scorer: Scorer,
+    examples: Sequence[Example],
+    places: Sequence[tuple[int, int]],
+    lines: Sequence[dict[str, Any]],
 ) -> pa.Table:
-    """Grade the generations of some examples, of which ``first`` is the first one's row."""
+    """Grade the generations of some examples.
+
+    ``places`` says of each line which generation of the block it is (from 0) and its stage.
+    """
     layout = scorer.layout
+    samples = layout.samples
     absent: tuple[None, ...] = (None,) * (layout.k // layout.members)
+    stages: list[list[dict[str, Any]] | None] = [None] * (len(examples) * samples)
+    for (generation, stage), line in zip(places, lines, strict=True):
+        earlier = stages[generation]
+        if stage == 0:
+            stages[generation] = [line]
+        elif earlier is not None:
+            earlier.append(line)
     graded = _Graded()
-    feed = _by_sample(lines)
-    upcoming = next(feed, None)
-    for row, example in enumerate(examples, start=first):
+    for row, example in enumerate(examples):
         answers: list[str | None] = []
-        for sample in range(layout.samples):
-            if upcoming is not None and upcoming[:2] == (row, sample):
-                given, stated, summary = _read_generation(scorer, upcoming[2])
-                upcoming = next(feed, None)
-            else:
+        for of_generation in stages[row * samples : (row + 1) * samples]:
+            if of_generation is None:
                 given, stated, summary = absent, absent, _ABSENT
+            else:
+                given, stated, summary = _read_generation(scorer, of_generation)
             answers += given
             graded.confidences += stated
             graded.generations.append(summary)
@@ -182,23 +195,6 @@ def _grade_block(
         graded.same_as += same_as
         graded.weights += [example.gold[g].weight if g >= 0 else None for g in gold]
     return _table(layout, examples, graded)
-
-
-def _by_sample(
-    lines: list[dict[str, Any]],
-) -> Iterator[tuple[int, int, list[dict[str, Any]]]]:
-    """Group lines, which are in order, by example and sample."""
-    group: list[dict[str, Any]] = []
-    for line in lines:
-        if group and (line["example"], line["sample"]) != (
-            group[0]["example"],
-            group[0]["sample"],
-        ):
-            yield group[0]["example"], group[0]["sample"], group
-            group = []
-        group.append(line)
-    if group:
-        yield group[0]["example"], group[0]["sample"], group
 
 
 def _read_generation(
@@ -238,20 +234,17 @@ def _grade_example(
     Answers that match the same gold answer are the same; so are wrong ones with equal keys.
     """
     given = [answer for answer in answers if answer is not None]
-    graded = iter(scorer.grade(example, given))
+    graded = scorer.grade(example, given)
     classes: dict[int | str, int] = {}
-    gold, same_as = [], []
-    for answer in answers:
-        if answer is None:
-            gold.append(MISSING)
-            same_as.append(MISSING)
-        else:
-            grade = next(graded)
-            gold.append(grade)
-            same_as.append(
-                classes.setdefault(grade if grade >= 0 else scorer.key(answer), len(classes))
-            )
-    return gold, same_as
+    same = [
+        classes.setdefault(grade if grade >= 0 else scorer.key(answer), len(classes))
+        for answer, grade in zip(given, graded, strict=True)
+    ]
+    if len(given) == len(answers):
+        return list(graded), same
+    rest = iter(zip(graded, same, strict=True))
+    pairs = [(MISSING, MISSING) if a is None else next(rest) for a in answers]
+    return [grade for grade, _ in pairs], [number for _, number in pairs]
 
 
 def _table(layout: SetLayout, examples: Sequence[Example], graded: _Graded) -> pa.Table:

@@ -39,7 +39,7 @@ class Resampling:
         """Give the weights of a block's examples, float64[resamples, examples in the block]."""
         size = min(BLOCK, self.examples - block * BLOCK)
         draws = self.allocation[:, block]
-        rng = np.random.default_rng([self.seed, self.examples, block])
+        rng = np.random.default_rng([self.seed, self.examples, 1, block])
         place = rng.integers(0, size, size=int(draws.sum()), dtype=np.int32).astype(np.int64)
         place += np.repeat(np.arange(self.resamples) * size, draws)
         counts = np.bincount(place, minlength=self.resamples * size)
@@ -51,7 +51,7 @@ def resampling(examples: int, resamples: int, seed: int = 0) -> Resampling:
     blocks = max(1, -(-examples // BLOCK))
     sizes = np.full(blocks, BLOCK)
     sizes[-1] = examples - BLOCK * (blocks - 1)
-    rng = np.random.default_rng([seed, examples])
+    rng = np.random.default_rng([seed, examples, 0])
     share = sizes / max(examples, 1)
     allocation = rng.multinomial(examples, share / max(share.sum(), 1), size=resamples)
     return Resampling(examples, resamples, seed, allocation)

@@ -37,8 +37,9 @@ COMPLETIONS = Path("completions") / "part-0.jsonl"
 SCORES, RESULTS, MACHINE = "scores.parquet", "results.json", "machine.json"
 
 _KEY = re.compile(
-    rb'\{"id":"([0-9a-f]{32})","example":([0-9]+),"sample":([0-9]+),"stage":([0-9]+),'
+    rb'\{"id":"([0-9a-f]{16})[0-9a-f]{16}","example":([0-9]+),"sample":([0-9]+),"stage":([0-9]+),'
 )
+_BUFFER = 1 << 20
 _SYNC_SECONDS = 5.0
 
 
@@ -104,6 +105,12 @@ class Index:
         start, stop = np.searchsorted(self.code, [_code(first, 0, 0), _code(last, 0, 0)])
         return slice(int(start), int(stop))
 
+    def places(self, rows: slice, first: int, samples: int) -> list[tuple[int, int]]:
+        """Give (generation, stage) of some rows, generations counted from example ``first`` on."""
+        code = self.code[rows]
+        generation = ((code >> 26) - first) * samples + ((code >> 2) & 0xFFFFFF)
+        return list(zip(generation.tolist(), (code & 3).tolist(), strict=True))
+
 
 def _code(example: int, sample: int, stage: int) -> int:
     return (example << 26) | (sample << 2) | stage
@@ -117,12 +124,13 @@ def index_lines(path: Path) -> Index:
     """
     rows = array("Q")
     offset = 0
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=_BUFFER) as file:
         for line in file:
             match = _KEY.match(line)
             if match is not None and line.endswith(b"}\n"):
-                code = _code(int(match[2]), int(match[3]), int(match[4]))
-                rows.extend((code, int(match[1][:16], 16), offset, len(line)))
+                half_id, example, sample, stage = match.groups()
+                code = _code(int(example), int(sample), int(stage))
+                rows.extend((code, int(half_id, 16), offset, len(line)))
             offset += len(line)
     table = np.frombuffer(rows, dtype=np.uint64).reshape(-1, 4)
     table = table[np.lexsort((table[:, 2], table[:, 0]))]
@@ -162,7 +170,7 @@ def read_lines(path: Path, index: Index, rows: slice) -> list[dict[str, Any]]:
 
 def line_offsets(path: Path) -> NDArray[np.int64]:
     """Give where each line of a file begins, and its end: int64[lines + 1]."""
-    with path.open("rb") as file:
+    with path.open("rb", buffering=_BUFFER) as file:
         lengths = array("q", (len(line) for line in file))
     return np.concatenate(([0], np.cumsum(np.frombuffer(lengths, dtype=np.int64))))
 

@@ -16,6 +16,7 @@ from marl_eval.metric import Array, Metric, mean_over_sets, metric
 from marl_eval.score_table import ScoreTable, Shape
 
 BINS = 10
+_EDGES = np.arange(1, BINS) / BINS
 _NO_EXAMPLE = "every request failed, or there is no example"
 _NO_CONFIDENCE = "no answer has a readable confidence"
 
@@ -119,7 +120,7 @@ def ece(table: ScoreTable) -> Array:
     """
     stated = _stated(table)
     n = len(stated)
-    cell = np.minimum((np.nan_to_num(table.confidence) * BINS).astype(np.int64), BINS - 1)
+    cell = np.searchsorted(_EDGES, np.nan_to_num(table.confidence), side="right")
     place = (np.arange(n)[:, None, None] * BINS + cell)[stated]
 
     def histogram(values: Array) -> Array:

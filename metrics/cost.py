@@ -89,8 +89,14 @@ def _mean(table: ScoreTable, tokens: Array) -> Array:
 def _per(table: ScoreTable, classes: NDArray[np.int64]) -> Array:
     known = _known(table, table.completion_tokens)
     tokens = np.where(known, table.completion_tokens.sum(axis=1), 0)
-    pooled = np.where(known[:, None], classes.reshape(len(classes), -1), MISSING)
+    pooled = np.where(known[:, None], _pooled(classes), MISSING)
     return np.column_stack([tokens, distinct(pooled).astype(np.float64)])
+
+
+def _pooled(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join the sets of each example: int64[E, S * K]."""
+    examples, sets, k = classes.shape
+    return classes.reshape(examples, sets * k)
 
 
 def _known(table: ScoreTable, tokens: Array) -> NDArray[np.bool_]:

@@ -9,11 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from marl_eval.metric import Array, Metric, mean_over_sets, metric
+from marl_eval.metric import Array, Metric, mean_over_sets, metric, ratio
 from marl_eval.score_table import ScoreTable, Shape, distinct, some
 
 _NO_EXAMPLE = "every request failed, or there is no example"
+
+
+def _first(sums: Array) -> Array:
+    return ratio(sums[..., :2])
+
+
+def _examples(sums: Array) -> Array:
+    return sums[..., 1]
+
+
+def _answered(sums: Array) -> Array:
+    """Give the share of answers asked for that were given, from statistics 2 and 3."""
+    return ratio(sums[..., 2:])
+
+
+def _among_given(table: ScoreTable, values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Array:
+    """Give the statistics of a mean over sets, and of the share of answers that it rests on."""
+    given = (table.given & table.valid[:, :, None]).sum(axis=(1, 2))
+    asked = table.valid.sum(axis=1) * table.shape.k
+    return np.column_stack([mean_over_sets(values, valid), given, asked])
 
 
 def metrics(shape: Shape) -> Sequence[Metric]:
@@ -48,16 +69,25 @@ def capped_recall(table: ScoreTable) -> Array:
     return mean_over_sets(distinct(table.gold) / most, table.valid)
 
 
-@metric(better="higher", bounds=(0, 1), counted="examples", undefined=_NO_EXAMPLE)
+@metric(
+    better="higher",
+    bounds=(0, 1),
+    counted="examples",
+    undefined=_NO_EXAMPLE,
+    finish=_first,
+    denominator=_examples,
+    share=_answered,
+)
 def precision(table: ScoreTable) -> Array:
     """Share of the given answers that are right, repetitions of a right answer counting as wrong.
 
     precision = mean of |named gold answers| / |answers given|.
 
-    Range [0, 1]. A set without any answer counts as 0, so that giving none is never rewarded.
+    Range [0, 1]. A set without any answer counts as 0. Conditional on what was given: read it with
+    its ``share``, the share of the answers asked for that were given.
     """
     given = np.maximum(table.given.sum(axis=2), 1)
-    return mean_over_sets(distinct(table.gold) / given, table.valid)
+    return _among_given(table, distinct(table.gold) / given, table.valid)
 
 
 @metric(better="higher", bounds=(0, float("inf")), counted="examples", undefined=_NO_EXAMPLE)
@@ -73,23 +103,31 @@ def correct_answers(table: ScoreTable) -> Array:
 
 
 @metric(
-    name="pass@1", better="higher", bounds=(0, 1), counted="examples", undefined=_NO_EXAMPLE
-)  # fmt: skip
+    name="pass@1",
+    better="higher",
+    bounds=(0, 1),
+    counted="examples",
+    undefined=_NO_EXAMPLE,
+    finish=_first,
+    denominator=_examples,
+    share=_answered,
+)
 def pass_at_1(table: ScoreTable) -> Array:
     """Chance that the first answer of one generation is right.
 
     pass@1 = mean over examples and generations of 1[its answer of rank 1 is right], which is c/n of
     the unbiased estimator of Chen et al. 2021 (arXiv:2107.03374) for n generations, c of them right.
 
-    Range [0, 1]. Within a generation answers rank by confidence, ties by position. For best-of-k it
-    is about one of the k generations, where ``hit@1`` is about the pool of them.
+    Range [0, 1]. Within a generation answers rank by confidence, ties by position, missing ones last;
+    so it is conditional on what was given: read it with its ``share``. For best-of-k it is about one
+    of the k generations, where ``hit@1`` is about the pool of them.
     """
     examples, sets, k = table.gold.shape
     each = k // table.shape.members
     grade = table.gold.reshape(examples, sets * table.shape.members, each)
     rank = table.rank.reshape(grade.shape)
     top = np.take_along_axis(grade, rank.argmin(axis=2)[:, :, None], axis=2)[:, :, 0]
-    return mean_over_sets(top >= 0, np.repeat(table.valid, table.shape.members, axis=1))
+    return _among_given(table, top >= 0, np.repeat(table.valid, table.shape.members, axis=1))
 
 
 def hit_at(k: int) -> Metric:
@@ -101,12 +139,21 @@ def hit_at(k: int) -> Metric:
         hit@k = mean of 1[a right answer among the k of lowest rank]; "pass@k over the set".
 
         Range [0, 1], not falling in k. Answers rank by confidence where they have one, ties and the
-        rest by position; missing answers come last.
+        rest by position. Missing answers come last, as in the published protocol; so for k below K
+        it is conditional on what was given: read it with its ``share``, the share of the answers
+        asked for that were given.
         """
         among = table.right & (table.rank < k)
-        return mean_over_sets(some(among), table.valid)
+        return _among_given(table, some(among), table.valid)
 
     wrap = metric(
-        name=f"hit@{k}", better="higher", bounds=(0, 1), counted="examples", undefined=_NO_EXAMPLE
+        name=f"hit@{k}",
+        better="higher",
+        bounds=(0, 1),
+        counted="examples",
+        undefined=_NO_EXAMPLE,
+        finish=_first,
+        denominator=_examples,
+        share=_answered,
     )
     return wrap(statistics)

@@ -41,5 +41,6 @@ def distinct_answers_of_all(table: ScoreTable) -> Array:
     Range [0, n * K]. Examples of which a set failed are left out, having had fewer chances.
     """
     whole = every(table.valid)[:, None]
-    pooled = distinct(np.where(whole[:, :, None], table.same_as, MISSING).reshape(len(whole), -1))
-    return mean_over_sets(pooled[:, None], whole)
+    examples, sets, k = table.same_as.shape
+    pooled = np.where(whole[:, :, None], table.same_as, MISSING).reshape(examples, sets * k)
+    return mean_over_sets(distinct(pooled)[:, None], whole)

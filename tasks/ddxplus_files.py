@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ _COLUMNS = (
 )  # fmt: skip
 _TEXT_COLUMNS, _ANSWER_COLUMNS = ("question", "problem", "prompt"), ("answers", "answer")
 _TOLD = 10
+_OLDEST = 130
 
 Differential = list[tuple[str, float | None]]
 
@@ -45,7 +47,8 @@ class RowErrorsError(UserError):
     def __init__(self, problems: list[str]) -> None:
         more = len(problems) - _TOLD
         lines = problems[:_TOLD] + ([f"and {more} more"] if more > 0 else [])
-        super().__init__("\n".join([f"{len(problems)} rows cannot be read:", *lines]))
+        rows = "1 row" if len(problems) == 1 else f"{len(problems)} rows"
+        super().__init__("\n".join([f"{rows} cannot be read:", *lines]))
 
 
 def release_folder(data: Path) -> Path | None:
@@ -66,7 +69,7 @@ def read_release(data: Path, split: str) -> tuple[str, str, list[Case]]:
     """
     folder = release_folder(data)
     assert folder is not None
-    evidences = _read_json(folder / EVIDENCES)
+    evidences = _read_evidences(folder / EVIDENCES)
     if data.is_file():
         found = data.name.removeprefix("release_").partition("_")[0]
         return found, data.name, _cases(_rows(data), evidences, data.name, found)
@@ -91,8 +94,10 @@ def read_release_hub(split: str) -> list[Case]:
 
     with _hub_errors(HUB_RELEASE):
         rows = load_dataset(HUB_RELEASE, split=split)
-        evidences = _read_json(Path(hf_hub_download(HUB_RELEASE, EVIDENCES, repo_type="dataset")))
-    return _cases(rows, evidences, HUB_RELEASE, split)
+        evidences = _read_evidences(
+            Path(hf_hub_download(HUB_RELEASE, EVIDENCES, repo_type="dataset"))
+        )
+    return _cases(enumerate(rows, start=1), evidences, HUB_RELEASE, split)
 
 
 def read_text_hub() -> list[Case]:
@@ -101,7 +106,7 @@ def read_text_hub() -> list[Case]:
 
     with _hub_errors(HUB_TEXT):
         rows = load_dataset(HUB_TEXT, split="train")
-    return _text_cases(rows, HUB_TEXT)
+    return _text_cases(enumerate(rows, start=1), HUB_TEXT)
 
 
 class _hub_errors:  # noqa: N801 - reads as a statement
@@ -125,15 +130,21 @@ class _hub_errors:  # noqa: N801 - reads as a statement
             ) from error
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read_evidences(path: Path) -> Mapping[str, Any]:
     try:
-        value: Mapping[str, Any] = orjson.loads(path.read_bytes())
+        value = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} must hold an object with one entry for each evidence.")
     return value
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+Row = tuple[int, Mapping[str, Any]]
+"""A row with its number as a person counts it in the file: a csv's heading is line 1."""
+
+
+def _rows(path: Path) -> list[Row]:
     """Read a csv of patients, bare or as the one file of a zip."""
     try:
         if zipfile.is_zipfile(path):
@@ -144,35 +155,42 @@ def _rows(path: Path) -> list[dict[str, Any]]:
                 content = archive.read(names[0])
         else:
             content = path.read_bytes()
-        text = content.decode("utf-8")
-    except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}.") from error
+    return _csv_rows(path, content, _COLUMNS)
+
+
+def _csv_rows(path: Path, content: bytes, needed: tuple[str, ...] = ()) -> list[Row]:
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        missing = [name for name in needed if name not in (reader.fieldnames or [])]
+        if missing:
+            raise UserError(
+                f"{path} is not a file of DDXPlus patients: it has no column {', '.join(missing)}."
+            )
+        return [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as csv in UTF-8: {error}.") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
-    if missing:
-        raise UserError(
-            f"{path} is not a file of DDXPlus patients: it has no column {', '.join(missing)}."
-        )
-    return list(reader)
 
 
 def _cases(
-    rows: Iterable[Mapping[str, Any]], evidences: Mapping[str, Any], source: str, split: str
+    rows: Iterable[Row], evidences: Mapping[str, Any], source: str, split: str
 ) -> list[Case]:
     cases, problems = [], []
-    for number, row in enumerate(rows):
-        # A person looks for a row by its line in the file, below the heading.
-        place = f"{source}, row {number + 2}"
+    for count, (number, row) in enumerate(rows):
+        place = f"{source}, row {number}"
         try:
             patient = Patient(
-                age=int(row["AGE"]),
+                age=_age(row["AGE"]),
                 sex=_one_of(row["SEX"], "MF", "SEX"),
-                evidence=tuple(str(item) for item in _list(row["EVIDENCES"], "EVIDENCES")),
-                initial=str(row["INITIAL_EVIDENCE"]),
+                evidence=tuple(
+                    _evidence(e, evidences) for e in _list(row["EVIDENCES"], "EVIDENCES")
+                ),
+                initial=_evidence(row["INITIAL_EVIDENCE"], evidences, bare=True),
             )
             cases.append(
                 Case(
-                    id=f"{split}-{number}",
+                    id=f"{split}-{count}",
                     text=describe(patient, evidences),
                     differential=_differential(row["DIFFERENTIAL_DIAGNOSIS"]),
                     pathology=_text(row["PATHOLOGY"], "PATHOLOGY"),
@@ -181,11 +199,32 @@ def _cases(
             )
         except (ValueError, TypeError) as error:
             problems.append(f"{place}: {error}")
-        except KeyError as error:
-            problems.append(f"{place}: the evidence {error} is not in {EVIDENCES}")
     if problems:
         raise RowErrorsError(problems)
     return cases
+
+
+def _age(value: Any) -> int:
+    try:
+        age = int(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"AGE is {value!r}, not a number of years") from None
+    if not 0 <= age <= _OLDEST:
+        raise ValueError(f"AGE is {age}, not between 0 and {_OLDEST}")
+    return age
+
+
+def _evidence(item: Any, evidences: Mapping[str, Any], *, bare: bool = False) -> str:
+    """Check one coded evidence, such as ``E_91`` or ``E_54_@_V_161``."""
+    code, _, value = str(item).partition("_@_")
+    if code not in evidences:
+        raise ValueError(f"the evidence {code!r} is not in {EVIDENCES}")
+    if bare:
+        return code
+    known = {str(v) for v in evidences[code]["possible-values"]}
+    if known and value not in known:
+        raise ValueError(f"the evidence {code!r} cannot have the value {value!r}")
+    return str(item)
 
 
 def _one_of(value: Any, allowed: str, column: str) -> str:
@@ -218,13 +257,17 @@ def _list(value: Any, column: str) -> list[Any]:
 def _differential(value: Any) -> Differential:
     pairs: Differential = []
     for pair in _list(value, "DIFFERENTIAL_DIAGNOSIS"):
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise ValueError(f"DIFFERENTIAL_DIAGNOSIS holds {str(pair)[:60]!r}, not [name, number]")
-        probability = float(pair[1])
-        if not 0 <= probability <= 1:
-            raise ValueError(f"DIFFERENTIAL_DIAGNOSIS has the probability {probability}")
-        pairs.append((_text(pair[0], "DIFFERENTIAL_DIAGNOSIS"), probability))
+        pairs.append(_pair(pair, "DIFFERENTIAL_DIAGNOSIS"))
     return pairs
+
+
+def _pair(pair: Any, column: str) -> tuple[str, float]:
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        raise ValueError(f"{column} holds {str(pair)[:60]!r}, not [name, number]")
+    name, probability = _text(pair[0], column), float(pair[1])
+    if not 0 <= probability <= 1:
+        raise ValueError(f"{column} has the probability {probability}")
+    return name, probability
 
 
 def read_text(path: Path) -> list[Case]:
@@ -234,7 +277,9 @@ def read_text(path: Path) -> list[Case]:
         UserError: if the file is of another form, with the rows that are wrong.
     """
     if path.is_dir():
-        known = sorted(p for p in path.rglob("*") if p.suffix in _TABLES)
+        known = sorted(
+            p for p in path.rglob("*") if p.suffix in _TABLES and p.name not in _NOT_TABLES
+        )
         if len(known) != 1:
             raise UserError(
                 f"{path} holds neither {EVIDENCES} nor exactly one table ({', '.join(_TABLES)}); "
@@ -243,57 +288,63 @@ def read_text(path: Path) -> list[Case]:
         path = known[0]
     if path.suffix not in _TABLES:
         raise UserError(f"{path} is not a table of a known kind ({', '.join(_TABLES)}).")
-    return _text_cases(_read_table(path), path.name)
+    rows = _read_table(path)
+    if rows and all(column in rows[0][1] for column in _COLUMNS):
+        raise UserError(
+            f"{path} holds coded patients, which need {EVIDENCES} beside them; put it there."
+        )
+    return _text_cases(rows, path.name)
 
 
-_TABLES = {
-    ".csv": "csv",
-    ".jsonl": "json",
-    ".json": "json",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-}
+_TABLES = (".csv", ".jsonl", ".json", ".parquet", ".arrow")
+# What the datasets library writes beside its tables.
+_NOT_TABLES = ("dataset_info.json", "state.json", "dataset_dict.json")
 
 
-def _read_table(path: Path) -> list[dict[str, Any]]:
-    import pandas as pd
+def _read_table(path: Path) -> list[Row]:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        if path.suffix == ".arrow":
-            with pa.memory_map(str(path)) as source:
-                try:
-                    table = pa.ipc.open_stream(source).read_all()
-                except pa.ArrowInvalid:
-                    table = pa.ipc.open_file(source).read_all()
-            rows: list[dict[str, Any]] = table.to_pylist()
-            return rows
-        if path.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            rows = pq.read_table(path).to_pylist()
-            return rows
         if path.suffix == ".csv":
-            frame = pd.read_csv(path, keep_default_na=False)
-            return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
-        content = path.read_bytes()
+            return _csv_rows(path, path.read_bytes())
         if path.suffix == ".jsonl":
-            return [orjson.loads(line) for line in content.splitlines() if line.strip()]
-        rows = orjson.loads(content)
-        return rows
-    except (OSError, ValueError, pa.ArrowException) as error:
+            lines = enumerate(path.read_bytes().splitlines(), start=1)
+            rows = [(number, orjson.loads(line)) for number, line in lines if line.strip()]
+        elif path.suffix == ".json":
+            rows = list(enumerate(orjson.loads(path.read_bytes()), start=1))
+        elif path.suffix == ".parquet":
+            rows = list(enumerate(pq.read_table(path).to_pylist(), start=1))
+        else:
+            rows = list(enumerate(_read_arrow(path), start=1))
+    except (OSError, TypeError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}.") from error
+    if not all(isinstance(row, dict) for _, row in rows):
+        raise UserError(f"{path} is not a table: it must hold one object for each case.")
+    return rows
 
 
-def _text_cases(rows: Iterable[Mapping[str, Any]], source: str) -> list[Case]:
+def _read_arrow(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        try:
+            table = pa.ipc.open_stream(source).read_all()
+        except pa.ArrowInvalid:
+            table = pa.ipc.open_file(source).read_all()
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+
+
+def _text_cases(rows: Iterable[Row], source: str) -> list[Case]:
     cases, problems = [], []
-    for number, row in enumerate(rows):
-        place = f"{source}, row {number + 1}"
+    for count, (number, row) in enumerate(rows):
+        place = f"{source}, row {number}"
         try:
             question = _column(row, _TEXT_COLUMNS)
             cases.append(
                 Case(
-                    id=f"text-{number}",
+                    id=f"text-{count}",
                     text=_text(question, "the text").strip(),
                     differential=_named(_column(row, _ANSWER_COLUMNS)),
                     pathology=None,
@@ -323,8 +374,7 @@ def _named(value: Any) -> Differential:
         if isinstance(item, str):
             pairs.append((_text(item, "an answer"), None))
         else:
-            name, probability = item
-            pairs.append((_text(name, "an answer"), float(probability)))
+            pairs.append(_pair(item, "the answers"))
     if not pairs:
         raise ValueError("has no answer")
     return pairs

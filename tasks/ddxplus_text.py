@@ -45,8 +45,7 @@ def describe(patient: Patient, evidences: Mapping[str, Any]) -> str:
         patient: the coded patient.
         evidences: ``release_evidences.json`` as read.
 
-    Raises:
-        KeyError: for an evidence that ``evidences`` does not list.
+    Every evidence of the patient must be in ``evidences``.
     """
     values = _values(patient.evidence)
     symptoms: list[str] = []
@@ -64,9 +63,9 @@ def describe(patient: Patient, evidences: Mapping[str, Any]) -> str:
         [
             f"{_who(patient)}. Reason for the visit: {_filled(reason, patient)}.",
             "Symptoms:",
-            *(symptoms or ["- none reported"]),
+            *(symptoms or ["- None reported."]),
             "History:",
-            *(history or ["- nothing of note"]),
+            *(history or ["- Nothing of note."]),
         ]
     )
 

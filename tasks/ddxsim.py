@@ -149,15 +149,17 @@ def load(data: Path | None, options: Options) -> Dataset:
 def _patients(world: World, options: Options) -> Iterator[Example]:
     sizes = world.members.sum(axis=1)
     for start in range(0, options.examples, _CHUNK):
+        # Whole chunks, so that a shorter data set is the beginning of a longer one to the last bit.
         rng = np.random.default_rng([options.seed, 1, start])
         count = min(_CHUNK, options.examples - start)
-        truth = rng.choice(len(world.log_prior), p=np.exp(world.log_prior), size=_CHUNK)[:count]
+        truth = rng.choice(len(world.log_prior), p=np.exp(world.log_prior), size=_CHUNK)
         chance = np.exp(world.log_present[truth])
-        shows = rng.random((_CHUNK, chance.shape[1]))[:count] < chance
-        examined = rng.random((_CHUNK, chance.shape[1]))[:count] >= options.ambiguity
+        shows = rng.random(chance.shape) < chance
+        examined = rng.random(chance.shape) >= options.ambiguity
         posterior = world.posterior(shows & examined, ~shows & examined)
-        marginal = posterior @ world.members
-        gain = posterior @ (world.members / sizes[:, None])
+        # Rounding may carry a sum of probabilities past 1, which would read as a percentage.
+        marginal = np.minimum(posterior @ world.members, 1)
+        gain = np.minimum(posterior @ (world.members / sizes[:, None]), 1)
         for row in range(count):
             yield Example(
                 id=f"ddxsim-{options.seed}-{start + row}",

@@ -16,3 +16,30 @@ def ddxplus_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the DDXPlus sample is not at {folder}")
     return folder
+
+
+class Cli:
+    """Calls the command line in this process; gives the exit code, stdout and stderr."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        from marl_eval.cli import main
+
+        self._monkeypatch.setattr("sys.argv", ["marl-eval", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        captured = self._capsys.readouterr()
+        return code, captured.out, captured.err
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    """The command line, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return Cli(monkeypatch, capsys)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import NamedTuple
 
-from marl_eval.answers.confidence import read_confidence
+from marl_eval.answers.confidence import exact_confidence, read_confidence
 from marl_eval.answers.format import AnswerFormat
 from marl_eval.matching import Key, normalize
 
@@ -40,17 +39,19 @@ DEVIATIONS = {
 """Every deviation the reader knows, with what it means."""
 
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+# A closing tag that the end of the text cut off.
+_CUT_TAG = re.compile(r"<[ \t]{0,2}/?[A-Za-z]{0,10}[0-9]{0,6}\Z")
+_UNFINISHED = ("unfinished-reasoning",)
 _TAG = re.compile(
     r"<[ \t]{0,2}(/?)[ \t]{0,2}(answer|confidence|analysis)[ _\t]{0,2}([0-9]{0,6})[ \t]{0,2}>",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # Sums of rounded decimals: 0.1 + 0.2 + 0.7 must not pass for more than 1.
 _SUM_TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedAnswers:
-    """What one generation holds.
+class ParsedAnswers(NamedTuple):
+    """What one generation holds; a tuple, because millions of them are made.
 
     ``answers`` and ``confidences`` have one place for each of the K answers asked for, in order of
     their tags; None where one is missing. Confidences are in [0, 1]. ``deviations`` are keys of
@@ -69,8 +70,9 @@ class ParsedAnswers:
 
         That is: the reasoning is closed and not empty (if asked for); then the tags, exactly as
         asked for, each once, the confidences after each answer or after all answers, whatever
-        text stands between the tags; K answers, none empty, all distinct; every confidence a
-        decimal number in [0, 1]; and, if asked for, their sum at most 1.
+        text stands between the tags, with or without an analysis unless one was asked for; K
+        answers, none empty, all distinct; every confidence a decimal number in [0, 1]; and, if asked
+        for, their sum at most 1.
         """
         return not self.deviations
 
@@ -114,22 +116,27 @@ def reader(fmt: AnswerFormat, key: Key = normalize) -> Reader:
     def read(text: str, reasoning: str | None, thinking_opened: bool) -> ParsedAnswers:
         close = text.rfind(_THINK_CLOSE)
         start = close + len(_THINK_CLOSE) if close >= 0 else 0
-        if text.find(_THINK_OPEN, start) >= 0 or (thinking_opened and close < 0):
-            return ParsedAnswers(nothing, nothing, ("unfinished-reasoning",), len(text))
+        if thinking_opened and close < 0 and reasoning is None:
+            return ParsedAnswers(nothing, nothing, _UNFINISHED, len(text))
         reasoned = not fmt.reasoning or _has_reasoning(text, close, reasoning, thinking_opened)
         if reasoned:
             match = clean.match(text, start)
             if match is not None:
                 groups = match.groups()
                 answers = tuple([part.strip() for part in groups[::step]])
-                confidences = _plain_numbers(groups[1::2]) if confidence else nothing
+                stated = (
+                    [exact_confidence(part) for part in groups[1::2]] if confidence else nothing
+                )
+                confidences = tuple(stated)
                 if (
-                    confidences is not None
+                    not (confidence and None in stated)
                     and all(answers)
                     and (k == 1 or len(set(map(key, answers))) == k)
                     and not (fmt.sum_to_one and confidence and _above_one(confidences))
                 ):
                     return ParsedAnswers(answers, confidences, (), start)
+        if text.find(_THINK_OPEN, start) >= 0:
+            return ParsedAnswers(nothing, nothing, _UNFINISHED, len(text))
         return _read_carefully(fmt, key, text, start, reasoned)
 
     return read
@@ -155,34 +162,23 @@ def _has_reasoning(text: str, close: int, reasoning: str | None, thinking_opened
         return True
     if close < 0:
         return False
+    if text.startswith(_THINK_OPEN) and text[len(_THINK_OPEN) : len(_THINK_OPEN) + 1].isalnum():
+        return True
     opened = text.find(_THINK_OPEN, 0, close)
+    if thinking_opened:
+        opened = 0
     if opened < 0:
-        return thinking_opened and bool(text[:close].strip())
-    return bool(text[opened + len(_THINK_OPEN) : close].strip())
-
-
-def _plain_numbers(texts: tuple[str, ...]) -> tuple[float | None, ...] | None:
-    """Read confidences that need no forgiveness, or give None."""
-    values = []
-    for text in texts:
-        value, deviation = read_confidence(text)
-        if deviation is not None:
-            return None
-        values.append(value)
-    return tuple(values)
+        return False
+    inside = text[opened:close].replace(_THINK_OPEN, "").replace(_THINK_CLOSE, "")
+    return bool(inside) and not inside.isspace()
 
 
 def _above_one(confidences: tuple[float | None, ...]) -> bool:
     return sum(q for q in confidences if q is not None) > 1 + _SUM_TOLERANCE
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """One tag with its content; ``number`` is None where the tag has none."""
-
-    name: Literal["answer", "confidence", "analysis"]
-    number: int | None
-    content: str
+_Element = tuple[str, int | None, str]
+"""A tag's name, its number (None if it has none), and its content."""
 
 
 def _read_carefully(
@@ -190,7 +186,12 @@ def _read_carefully(
 ) -> ParsedAnswers:
     found: set[str] = set() if reasoned else {"missing-reasoning"}
     elements = _elements(text, start, found)
-    slots = _assign(fmt, elements, found)
+    placed = _place(fmt, elements, found)
+    slots: dict[tuple[str, int], str] = {}
+    for name, place, content in placed:
+        if (name, place) in slots:
+            found.add("repeated-tag")
+        slots[name, place] = content
     answers = tuple(slots.get(("answer", i)) or None for i in range(fmt.k))
     confidences: list[float | None] = [None] * fmt.k
     if fmt.confidence:
@@ -207,11 +208,11 @@ def _read_carefully(
         found.add("missing-answer")
     if len(set(given)) < len(given):
         found.add("repeated-answer")
-    if fmt.analysis and not any(e.name == "analysis" for e in elements):
+    if fmt.analysis and ("analysis", 0) not in slots:
         found.add("missing-analysis")
     if fmt.sum_to_one and _above_one(tuple(confidences)):
         found.add("sum-above-one")
-    if not found and not _in_order(fmt, elements):
+    if not _in_order(fmt, list(slots)):
         found.add("order")
     return ParsedAnswers(answers, tuple(confidences), tuple(sorted(found)), start)
 
@@ -219,92 +220,93 @@ def _read_carefully(
 def _elements(text: str, start: int, found: set[str]) -> list[_Element]:
     """Cut the text into tags with their contents, noting what was wrong with the tags."""
     elements: list[_Element] = []
-    opened: re.Match[str] | None = None
+    opened: tuple[str, str] | None = None
+    begin = 0
     for tag in _TAG.finditer(text, start):
-        slash, name, number = tag.groups()
-        if tag.group() != f"<{slash}{name.lower()}{number}>":
+        whole, slash, name, number = tag.group(0, 1, 2, 3)
+        plain = len(whole) == len(slash) + len(name) + len(number) + 2
+        if not (plain and name.islower()) or (len(number) > 1 and number.startswith("0")):
             found.add("tag-spelling")
+            name = name.lower()
         if slash:
             if opened is None:
                 found.add("stray-tag")
                 continue
-            if opened[2].lower() != name.lower() or opened[3] != number:
+            if opened != (name, number):
                 found.add("stray-tag")
-            elements.append(_element(opened, text[opened.end() : tag.start()]))
+            elements.append(_element(opened, text[begin : tag.start()]))
             opened = None
         else:
             if opened is not None:
                 found.add("unclosed-tag")
-                elements.append(_element(opened, text[opened.end() : tag.start()]))
-            opened = tag
+                elements.append(_element(opened, text[begin : tag.start()]))
+            opened = name, number
+            begin = tag.end()
     if opened is not None:
         found.add("unclosed-tag")
-        elements.append(_element(opened, _first_paragraph(text[opened.end() :])))
+        elements.append(_element(opened, _first_paragraph(text[begin:])))
     return elements
 
 
-def _element(opening: re.Match[str], content: str) -> _Element:
-    name = opening[2].lower()
-    number = int(opening[3]) if opening[3] else None
-    kind: Literal["answer", "confidence", "analysis"]
-    kind = "answer" if name == "answer" else "confidence" if name == "confidence" else "analysis"
-    return _Element(kind, number, content.strip())
+def _element(opened: tuple[str, str], content: str) -> _Element:
+    name, number = opened
+    return name, int(number) if number else None, content.strip()
 
 
 def _first_paragraph(rest: str) -> str:
     """Give what an unclosed last tag most likely holds: a fenced block whole, else one line."""
     rest = rest.strip()
-    return rest if rest.startswith("```") else rest.partition("\n")[0]
+    held = rest if rest.startswith("```") else rest.partition("\n")[0]
+    return _CUT_TAG.sub("", held).rstrip()
 
 
-def _assign(
+def _place(
     fmt: AnswerFormat, elements: list[_Element], found: set[str]
-) -> dict[tuple[str, int], str]:
-    """Give each answer and confidence its place (from 0); a repeated tag's last content counts."""
-    slots: dict[tuple[str, int], str] = {}
-    unnumbered = 0
-    analyses = 0
-    for element in elements:
-        if element.name == "analysis":
-            analyses += 1
+) -> list[tuple[str, int, str]]:
+    """Give each tag its place in the set (from 0), leaving out those that have none.
+
+    Tags without a number, where there should be one, count up: answers in their order, a confidence
+    with the answer before it, or in its own order if all answers come first.
+    """
+    unnumbered = [name for name, number, _ in elements if number is None and name != "analysis"]
+    answers_first = unnumbered == sorted(unnumbered)
+    counts = {"answer": 0, "confidence": 0}
+    placed: list[tuple[str, int, str]] = []
+    for name, number, content in elements:
+        if name == "analysis":
+            if number is not None:
+                found.add("numbering")
+            placed.append((name, 0, content))
             continue
-        if element.name == "confidence" and not fmt.confidence:
+        if name == "confidence" and not fmt.confidence:
             found.add("extra-confidence")
             continue
-        if (element.number is None) == (fmt.k > 1):
+        if (number is None) == (fmt.k > 1):
             found.add("numbering")
-        if element.number is not None:
-            place = element.number - 1
+        if number is not None:
+            place = number - 1
         elif fmt.k == 1:
             place = 0
         else:
-            unnumbered += element.name == "answer"
-            place = max(unnumbered - 1, 0)
-        if not 0 <= place < fmt.k:
-            found.add(f"extra-{element.name}")
-            continue
-        if (element.name, place) in slots:
-            found.add("repeated-tag")
-        slots[element.name, place] = element.content
-    if analyses > 1:
-        found.add("repeated-tag")
-    return slots
+            counts[name] += 1
+            own = counts[name] if name == "answer" or answers_first else counts["answer"]
+            place = max(own - 1, 0)
+        if 0 <= place < fmt.k:
+            placed.append((name, place, content))
+        else:
+            found.add(f"extra-{name}")
+    return placed
 
 
-def _in_order(fmt: AnswerFormat, elements: list[_Element]) -> bool:
-    """Whether complete tags follow each other as asked for, or as the split layout has them."""
-    seen = [(e.name, e.number) for e in elements]
-    numbers: list[int | None] = [i + 1 for i in range(fmt.k)] if fmt.k > 1 else [None]
-    answers: list[tuple[str, int | None]] = [("answer", n) for n in numbers]
-    confidences: list[tuple[str, int | None]] = [("confidence", n) for n in numbers]
-    analysis: list[tuple[str, int | None]] = [("analysis", None)]
-    if not fmt.confidence:
-        return seen in (answers, answers + analysis)
+def _in_order(fmt: AnswerFormat, seen: list[tuple[str, int]]) -> bool:
+    """Whether the tags that are there follow each other as asked for, or as the split layout has them.
+
+    In the split layout all answers come before all confidences, the analysis between or after them.
+    """
+    answers = [("answer", i) for i in range(fmt.k)]
+    confidences = [("confidence", i) for i in range(fmt.k)]
     pairs = [tag for pair in zip(answers, confidences, strict=True) for tag in pair]
-    return seen in (
-        pairs,
-        pairs + analysis,
-        answers + confidences,
-        answers + analysis + confidences,
-        answers + confidences + analysis,
-    )
+    analysis = [("analysis", 0)]
+    there = set(seen)
+    layouts = (pairs + analysis, answers + analysis + confidences, answers + confidences + analysis)
+    return any([tag for tag in layout if tag in there] == seen for layout in layouts)

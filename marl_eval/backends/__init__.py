@@ -22,6 +22,14 @@ class Backend(Protocol):
         """Give what identifies the model and the way it is run: plain JSON, no paths, no clock."""
         ...
 
+    def check(self, plan: Plan) -> None:
+        """Look for what would make the plan fail, before anything is written or generated.
+
+        Raises:
+            UserError: if the plan cannot be answered at all.
+        """
+        ...
+
     def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
         """Answer every request that is not done, in groups, each as soon as it is finished.
 

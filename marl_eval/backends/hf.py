@@ -120,6 +120,9 @@ class HfBackend:
         names = sorted({path.name for pattern in _IDENTIFYING for path in folder.glob(pattern)})
         return {name: _file_hash(folder / name) for name in names}
 
+    def check(self, plan: Plan) -> None:
+        """Do nothing: whether a prompt fits is known once the tokenizer is loaded."""
+
     def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
         """Answer what is not done, a batch at a time.
 

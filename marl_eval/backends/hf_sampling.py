@@ -77,7 +77,7 @@ class Sampler(LogitsProcessor):
 
 def _nucleus(probability: Tensor, top_p: Tensor) -> Tensor:
     """Keep the likeliest tokens up to the one at which their sum reaches ``top_p``."""
-    ordered, order = probability.sort(1, descending=True, stable=True)
+    ordered, order = probability.sort(dim=1, descending=True, stable=True)
     outside = ordered.cumsum(1) - ordered >= top_p
     return probability.masked_fill(outside.scatter(1, order, outside), 0.0)
 

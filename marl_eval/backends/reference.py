@@ -42,6 +42,12 @@ class Reference:
         """Give the name, and what its token counts are."""
         return {"backend": "reference", "name": self.name, "tokens": "words and punctuation marks"}
 
+    def check(self, plan: Plan) -> None:
+        """See that the task knows what the reference is to state."""
+        for request in plan:
+            ANSWERERS[self.name](plan)(request)
+            return
+
     def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
         """Answer what is not done, in groups."""
         answer = ANSWERERS[self.name](plan)

@@ -1,0 +1,54 @@
+"""The checks of this project; every session installs exactly what constraints.txt says."""
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "typecheck", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+HERE = Path(__file__).parent
+CONSTRAINTS = HERE / "constraints.txt"
+
+
+def install(session: nox.Session, *what: str) -> None:
+    session.install("-c", str(CONSTRAINTS), *what)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    install(session, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check the installed wheel, as a user's type checker sees it."""
+    install(session, ".[typecheck]")
+    with session.chdir(session.create_tmp()):
+        session.run("mypy", "--config-file", str(HERE / "pyproject.toml"), "-p", "marl_eval")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    install(session, "-e", ".[hf,test]")
+    session.run("pytest", "-m", "not integration", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Run a real model on real data: needs MARL_EVAL_SMOLLM2, the folder of its checkpoint."""
+    install(session, "-e", ".[hf,test]")
+    if "MARL_EVAL_SMOLLM2" not in os.environ:
+        session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
+    session.run("pytest", "-m", "integration", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Print every measured figure beside its aim."""
+    install(session, "-e", ".[hf,test]")
+    for script in sorted((HERE / "benchmarks").glob("*.py")):
+        session.run("python", str(script))

@@ -1,0 +1,113 @@
+"""Drawing tokens and ending sequences, on made-up scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from marl_eval.types import Sampling
+from tests.backends.tiny import save_tiny_model
+
+torch = pytest.importorskip("torch")
+
+from marl_eval.backends.hf_sampling import Sampler, StopAtEndings, _nucleus, uniforms  # noqa: E402
+
+SCORES = torch.tensor([2.0, 1.0, 0.5, 0.0, -1.0, -20.0])
+
+
+def draw(temperature: float, top_p: float, count: int) -> np.ndarray:
+    sampler = Sampler([Sampling(temperature, top_p, 1)] * count, list(range(count)), 0)
+    chosen = sampler(torch.zeros((count, 0), dtype=torch.long), SCORES.repeat(count, 1))
+    assert ((chosen == 0).sum(1) == 1).all()
+    return chosen.argmax(1).numpy()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_tokens_are_drawn_with_the_probabilities_of_the_softmax(temperature: float) -> None:
+    drawn = draw(temperature, 1.0, 20_000)
+    expected = torch.softmax(SCORES / temperature, 0).double().numpy()[:5]
+    counts = np.bincount(drawn, minlength=6)
+    assert counts[5] <= 2
+    result = chisquare(counts[:5], expected / expected.sum() * counts[:5].sum())
+    assert result.pvalue > 1e-4
+
+
+def test_temperature_0_takes_the_likeliest_token() -> None:
+    assert (draw(0.0, 1.0, 50) == 0).all()
+
+
+def test_the_nucleus_keeps_tokens_until_their_sum_reaches_top_p() -> None:
+    probability = torch.tensor([[0.1, 0.5, 0.15, 0.25]])
+    kept = _nucleus(probability, torch.tensor([[0.7]]))
+    assert kept.tolist() == [[0.0, 0.5, 0.0, 0.25]]
+    assert _nucleus(probability, torch.tensor([[0.01]])).tolist() == [[0.0, 0.5, 0.0, 0.0]]
+    assert torch.equal(_nucleus(probability, torch.tensor([[1.0]])), probability)
+
+
+def test_a_request_has_the_same_numbers_however_many_are_asked_for() -> None:
+    assert uniforms(7, 5).tolist() == uniforms(7, 50)[:5].tolist()
+    assert uniforms(7, 5).tolist() != uniforms(8, 5).tolist()
+
+
+def test_a_draw_depends_on_its_own_seed_and_not_on_its_row() -> None:
+    sampling = [Sampling(1.0, 1.0, 4)] * 3
+    prompt = torch.zeros((3, 2), dtype=torch.long)
+    scores = torch.randn((3, 40), generator=torch.Generator().manual_seed(0))
+    forward = Sampler(sampling, [5, 6, 7], 2)(prompt, scores)
+    backward = Sampler(sampling, [7, 6, 5], 2)(prompt, scores.flip(0))
+    assert torch.equal(forward, backward.flip(0))
+
+
+def ended_after(tokenizer: object, text: str, endings: tuple[str, ...], opened: bool) -> int | None:
+    """Give the number of tokens after which a text is ended, fed one token at a time."""
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
+    stop = StopAtEndings(tokenizer, [endings], [opened], [1], 0)
+    for length in range(1, len(tokens) + 1):
+        if bool(stop(torch.tensor([tokens[:length]]), None)[0]):
+            assert stop.lengths == [length]
+            return length
+    return None
+
+
+@pytest.mark.parametrize(
+    ("text", "opened", "ends"),
+    [
+        ("<think>x</think><answer1>a</answer1> more", False, "</answer1>"),
+        ("<think>a draft: <answer1>a</answer1> and on", False, None),
+        ("a draft: <answer1>a</answer1> and on", True, None),
+        ("a draft: <answer1>a</answer1></think><answer1>b</answer1> more", True, "b</answer1>"),
+        ("<answer1>a</answer1> more", False, "</answer1>"),
+        ("<answer1>a</answer2> more", False, None),
+    ],
+)
+def test_a_sequence_ends_at_its_closing_tag_after_its_reasoning(
+    tmp_path_factory: pytest.TempPathFactory, text: str, opened: bool, ends: str | None
+) -> None:
+    from transformers import AutoTokenizer
+
+    folder = save_tiny_model(Path(tmp_path_factory.mktemp("tiny")))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    length = ended_after(tokenizer, text, ("</answer1>",), opened)
+    if ends is None:
+        assert length is None
+    else:
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"][:length]
+        assert tokenizer.decode(tokens).endswith(ends)
+        assert not tokenizer.decode(tokens).endswith("more")
+
+
+def test_a_sequence_with_two_endings_needs_both_in_either_order() -> None:
+    class Characters:
+        def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
+            return {"input_ids": [ord(c) for c in text]}
+
+        def decode(self, tokens: object) -> str:
+            return "".join(chr(int(t)) for t in tokens)  # type: ignore[attr-defined]
+
+    endings = ("</c2>", "</analysis>")
+    for text in ("x</analysis>y</c2>", "x</c2>y</analysis>"):
+        assert ended_after(Characters(), text + "rest", endings, False) == len(text)
+    assert ended_after(Characters(), "x</c2>rest", endings, False) is None

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from marl_eval.answers import DEVIATIONS, AnswerFormat, ParsedAnswers, parse, reader, render
-from marl_eval.answers.parse import _read_carefully
+from marl_eval.answers.parsing import _read_carefully
 from marl_eval.matching import normalize
 
 MEGABYTE = 1 << 20

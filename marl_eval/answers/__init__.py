@@ -1,7 +1,7 @@
 """The answer format: asking for K answers in one generation, and reading them back."""
 
 from marl_eval.answers.format import AnswerFormat, closing_tags, instructions, render
-from marl_eval.answers.parse import DEVIATIONS, ParsedAnswers, parse, reader
+from marl_eval.answers.parsing import DEVIATIONS, ParsedAnswers, parse, reader
 
 __all__ = [
     "DEVIATIONS",

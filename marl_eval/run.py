@@ -104,7 +104,8 @@ def _prepare(settings: RunSettings) -> _Prepared:
     backend = load_backend(backend_name)(
         model_name, settings.model_args, batch_size=settings.batch_size
     )
-    dataset = task.load(settings.data, read_options(task, settings.task_args))
+    options = read_options(task, settings.task_args)
+    dataset = task.load(settings.data, options)
     if not dataset.examples:
         raise UserError(f"The task {task.name!r} has no examples in {dataset.source}.")
     fmt = generation_format(
@@ -128,7 +129,7 @@ def _prepare(settings: RunSettings) -> _Prepared:
     template = build_template(fmt, wording=wording, shots=shots)
     record = {
         "schema_version": SCHEMA_VERSION,
-        "settings": settings.identity(),
+        "settings": {**settings.identity(), "task_args": options.model_dump(mode="json")},
         "task": _task_record(task, dataset, examples),
         "model": dict(backend.fingerprint()),
         "layout": asdict(layout),

@@ -65,12 +65,13 @@ class RunSettings(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Give the settings that decide what is generated: those that no run may change midway.
 
-        Not the place of the data or of the wording (their content is identified apart), nor what
-        only affects speed or scoring.
+        Not the place of the data or of the wording (their content is identified apart), nor the
+        task's options (which the task checks first), nor what only affects speed or scoring.
         """
-        outside = {"data", "prompt", "batch_size", "strict", "resamples", "out"}
+        outside = {"data", "prompt", "task_args", "batch_size", "strict", "resamples", "out"}
         values = self.model_dump(mode="json", exclude=outside)
         values["k"] = self.layout.k
+        values["model_args"] = {name: str(value) for name, value in self.model_args.items()}
         return values
 
 

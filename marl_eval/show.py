@@ -75,7 +75,7 @@ def notes(results: Results) -> list[str]:
 def _cells(metric: MetricResult) -> tuple[str, str, str]:
     rests = f"{metric.denominator:g} {metric.counted}"
     if metric.share is not None:
-        rests += f", {metric.share:.1%} of those asked for"
+        rests += f", {metric.share:.1%} of the answers asked for"
     if metric.value is None:
         return "-", "-", f"undefined: {metric.reason}"
     if metric.low is None or metric.high is None:

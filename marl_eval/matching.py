@@ -53,16 +53,20 @@ def match(example: Example, answers: Sequence[str], key: Key = normalize) -> lis
 
     An answer matches a gold answer if its key equals that of the gold answer or of one of its
     aliases; a gold answer's own name goes before aliases, and of several gold answers with the same
-    key the first counts. An answer with an empty key
-    matches nothing.
+    key the first counts. An answer with an empty key matches nothing.
     """
-    keys: dict[str, int] = {}
+    return match_keys(example, [key(answer) for answer in answers], key)
+
+
+def match_keys(example: Example, keys: Sequence[str], key: Key = normalize) -> list[int]:
+    """Grade answers of which the keys are known; see ``match``."""
+    known: dict[str, int] = {}
     aliases: list[tuple[str, int]] = []
     for index, gold in enumerate(example.gold):
-        keys.setdefault(key(gold.answer), index)
+        known.setdefault(key(gold.answer), index)
         if gold.aliases:
             aliases += [(alias, index) for alias in gold.aliases]
     for alias, index in aliases:
-        keys.setdefault(key(alias), index)
-    keys.pop("", None)
-    return [keys.get(key(answer), WRONG) for answer in answers]
+        known.setdefault(key(alias), index)
+    known.pop("", None)
+    return [known.get(own, WRONG) for own in keys]

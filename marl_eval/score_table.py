@@ -118,6 +118,11 @@ class ScoreTable:
         return given
 
     @property
+    def named(self) -> NDArray[np.int64]:
+        """int64[E, S]: how many different gold answers the set names."""
+        return distinct(self.gold)
+
+    @property
     def right(self) -> NDArray[np.bool_]:
         """bool[E, S, K]: the answers that are in the gold set, repetitions among them."""
         return self.gold >= 0

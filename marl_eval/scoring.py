@@ -6,9 +6,10 @@ Needs the run directory and nothing else: neither the model nor the data. The ro
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +20,11 @@ import pyarrow.parquet as pq
 from marl_eval.answers import AnswerFormat
 from marl_eval.errors import StorageError
 from marl_eval.generation import GenerationReader, generation_reader
-from marl_eval.matching import Key
+from marl_eval.matching import match_keys
 from marl_eval.score_table import BLOCK, MISSING, SCHEMA, Shape
 from marl_eval.store import SCORES, RunDirectory, index_lines, read_lines
 from marl_eval.strategies import SetLayout
-from marl_eval.task import Grade, Task
+from marl_eval.task import Task
 from marl_eval.types import Example
 
 Summary = tuple[bool | None, str | None, str | None, int | None, int | None, int | None]
@@ -55,8 +56,7 @@ class Scorer:
 
     layout: SetLayout
     read: GenerationReader
-    grade: Grade
-    key: Key
+    task: Task
     strict: bool
 
 
@@ -80,8 +80,7 @@ def write_scores(
     scorer = Scorer(
         layout=layout,
         read=generation_reader(fmt, task.key),
-        grade=task.grader(),
-        key=task.key,
+        task=task,
         strict=strict,
     )
     index = index_lines(run.completions)
@@ -93,7 +92,10 @@ def write_scores(
     target = run.path / SCORES
     temporary = target.with_name(f".{SCORES}")
     try:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        with (
+            _no_garbage_collection(),
+            pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
+        ):
             for start in range(0, count, BLOCK):
                 stop = min(start + BLOCK, count)
                 examples = run.read_examples(offsets, slice(start, stop))
@@ -129,6 +131,18 @@ def write_scores(
         missing=max(requests - asked, 0),
         deviations=dict(sorted(deviations.items())),
     )
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Stop the search for reference cycles: a block makes millions of objects and no cycle."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _grid(levels: set[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -234,14 +248,19 @@ def _grade_example(
     Answers that match the same gold answer are the same; so are wrong ones with equal keys.
     """
     given = [answer for answer in answers if answer is not None]
-    graded = scorer.grade(example, given)
+    key = scorer.task.key
+    keys = [key(answer) for answer in given]
+    if scorer.task.grade is None:
+        graded = match_keys(example, keys, key)
+    else:
+        graded = list(scorer.task.grade(example, given))
     classes: dict[int | str, int] = {}
     same = [
-        classes.setdefault(grade if grade >= 0 else scorer.key(answer), len(classes))
-        for answer, grade in zip(given, graded, strict=True)
+        classes.setdefault(grade if grade >= 0 else own, len(classes))
+        for own, grade in zip(keys, graded, strict=True)
     ]
     if len(given) == len(answers):
-        return list(graded), same
+        return graded, same
     rest = iter(zip(graded, same, strict=True))
     pairs = [(MISSING, MISSING) if a is None else next(rest) for a in answers]
     return [grade for grade, _ in pairs], [number for _, number in pairs]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_eval.metric import Array, Metric, mean_over_sets, metric, ratio
-from marl_eval.score_table import ScoreTable, Shape, distinct, some
+from marl_eval.score_table import ScoreTable, Shape, some
 
 _NO_EXAMPLE = "every request failed, or there is no example"
 
@@ -53,7 +53,7 @@ def recall(table: ScoreTable) -> Array:
     with no gold answer counts as 0.
     """
     size = np.maximum(table.gold_size, 1)[:, None]
-    return mean_over_sets(distinct(table.gold) / size, table.valid)
+    return mean_over_sets(table.named / size, table.valid)
 
 
 @metric(better="higher", bounds=(0, 1), counted="examples", undefined=_NO_EXAMPLE)
@@ -66,7 +66,7 @@ def capped_recall(table: ScoreTable) -> Array:
     Source: capped recall at k of BEIR (Thakur et al. 2021, arXiv:2104.08663).
     """
     most = np.clip(table.gold_size, 1, table.shape.k)[:, None]
-    return mean_over_sets(distinct(table.gold) / most, table.valid)
+    return mean_over_sets(table.named / most, table.valid)
 
 
 @metric(
@@ -87,7 +87,7 @@ def precision(table: ScoreTable) -> Array:
     its ``share``, the share of the answers asked for that were given.
     """
     given = np.maximum(table.given.sum(axis=2), 1)
-    return _among_given(table, distinct(table.gold) / given, table.valid)
+    return _among_given(table, table.named / given, table.valid)
 
 
 @metric(better="higher", bounds=(0, float("inf")), counted="examples", undefined=_NO_EXAMPLE)
@@ -99,7 +99,7 @@ def correct_answers(table: ScoreTable) -> Array:
     Range [0, K]; may pass 1 where several answers are right. It is the quantity that the
     multi-answer RLVR reward adds up (arXiv:2603.24844).
     """
-    return mean_over_sets(distinct(table.gold), table.valid)
+    return mean_over_sets(table.named, table.valid)
 
 
 @metric(

@@ -303,10 +303,22 @@ def _in_order(fmt: AnswerFormat, seen: list[tuple[str, int]]) -> bool:
 
     In the split layout all answers come before all confidences, the analysis between or after them.
     """
-    answers = [("answer", i) for i in range(fmt.k)]
-    confidences = [("confidence", i) for i in range(fmt.k)]
-    pairs = [tag for pair in zip(answers, confidences, strict=True) for tag in pair]
-    analysis = [("analysis", 0)]
+    if seen in _layouts(fmt):
+        return True
     there = set(seen)
-    layouts = (pairs + analysis, answers + analysis + confidences, answers + confidences + analysis)
-    return any([tag for tag in layout if tag in there] == seen for layout in layouts)
+    return any([tag for tag in layout if tag in there] == seen for layout in _layouts(fmt))
+
+
+@lru_cache(maxsize=64)
+def _layouts(fmt: AnswerFormat) -> list[list[tuple[str, int]]]:
+    answers = [("answer", i) for i in range(fmt.k)]
+    confidences = [("confidence", i) for i in range(fmt.k)] if fmt.confidence else []
+    pairs = [tag for i in range(fmt.k) for tag in (answers[i : i + 1] + confidences[i : i + 1])]
+    analysis = [("analysis", 0)]
+    return [
+        pairs,
+        answers + confidences,
+        pairs + analysis,
+        answers + analysis + confidences,
+        answers + confidences + analysis,
+    ]

@@ -144,13 +144,14 @@ def _block_totals(
     for rows in statistics:
         width = rows.shape[1]
         sums: Array = np.asarray(rows.sum(axis=0), dtype=np.float64).reshape(width)
-        contributing = np.asarray(abs(rows).sum(axis=1)).reshape(-1) > 0
         if issparse(rows):
             resampled: Array = np.ascontiguousarray((rows.T @ weights.T).T)
+            contributing = len(np.unique(rows.nonzero()[0]))
         else:
             resampled = product[:, column : column + width].copy()
             column += width
-        totals.append(_Total(sums, resampled, int(contributing.sum())))
+            contributing = int(np.count_nonzero(np.asarray(rows).any(axis=1)))
+        totals.append(_Total(sums, resampled, contributing))
     return totals
 
 

@@ -184,7 +184,9 @@ def _grade_block(
     """
     layout = scorer.layout
     samples = layout.samples
-    absent: tuple[None, ...] = (None,) * (layout.k // layout.members)
+    absent = (None,) * (layout.k // layout.members)
+    given: Sequence[str | None]
+    stated: Sequence[float | None]
     stages: list[list[dict[str, Any]] | None] = [None] * (len(examples) * samples)
     for (generation, stage), line in zip(places, lines, strict=True):
         earlier = stages[generation]

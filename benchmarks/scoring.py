@@ -20,8 +20,9 @@ from pathlib import Path
 
 import orjson
 
+from marl_eval.lines import Appender
 from marl_eval.run import score
-from marl_eval.store import RUN, Appender, RunDirectory, dump_json
+from marl_eval.store import RUN, RunDirectory, dump_json
 from marl_eval.types import Completion, Example, Gold
 
 AIM_RATE = 50_000

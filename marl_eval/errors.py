@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -23,3 +24,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     else:
         hint = f"known: {', '.join(names) or 'none'}."
     return UserError(f"There is no {kind} {name!r}; {hint}")
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Say that ``path`` could not be written and what to do."""
+    return StorageError(
+        f"{path} cannot be written ({error.strerror or error}). Everything finished so far is stored; "
+        f"make room and give the same command again to continue."
+    )

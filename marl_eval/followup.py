@@ -14,10 +14,11 @@ from typing import Any
 
 from marl_eval.answers import AnswerFormat
 from marl_eval.generation import generation_reader
-from marl_eval.matching import Key
+from marl_eval.lines import Index, read_lines
+from marl_eval.normalization import Key
 from marl_eval.plan import Plan, hash_question, make_request
 from marl_eval.prompts import PromptTemplate
-from marl_eval.store import Index, RunDirectory, read_lines
+from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.types import Example, Message, Request, Sampling
 

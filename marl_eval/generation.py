@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from marl_eval.answers import AnswerFormat, ParsedAnswers, reader
-from marl_eval.matching import Key, normalize
+from marl_eval.normalization import Key, normalize
 
 T = TypeVar("T")
 

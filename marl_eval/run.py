@@ -6,11 +6,9 @@ does the rest and needs only the run directory.
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,34 +16,24 @@ from typing import Any
 import orjson
 
 from marl_eval.answers import AnswerFormat
-from marl_eval.answers.format import WORDING_VERSION
 from marl_eval.backends import Backend
 from marl_eval.errors import UserError
 from marl_eval.followup import STAGES, follow_up_plan
-from marl_eval.plan import Plan, question_plan
-from marl_eval.plugins import found, load_backend, load_metric_families, load_task
+from marl_eval.identity import default_path, differences, identity
+from marl_eval.lines import Appender, index_lines
+from marl_eval.plan import Plan
+from marl_eval.plugins import load_metric_families, load_task
+from marl_eval.preparation import Prepared, prepare
 from marl_eval.progress import Progress, silent
-from marl_eval.prompts import PromptTemplate, build_template, read_wording
-from marl_eval.provenance import git_state, machine, versions
+from marl_eval.prompts import PromptTemplate
+from marl_eval.provenance import machine, versions
 from marl_eval.results import Results, compute_results, write_results
 from marl_eval.scoring import write_scores
 from marl_eval.settings import RunSettings, make_settings
 from marl_eval.stats import DEFAULT_RESAMPLES
-from marl_eval.store import (
-    EXAMPLES,
-    MACHINE,
-    RUN,
-    Appender,
-    RunDirectory,
-    dump_json,
-    index_lines,
-    write_whole,
-)
-from marl_eval.strategies import SetLayout, generation_format
-from marl_eval.task import Dataset, Task, choose, hold_out, read_options
-from marl_eval.types import Completion, Example, Failure, Message, Request, Sampling
-
-SCHEMA_VERSION = 1
+from marl_eval.store import EXAMPLES, MACHINE, RUN, RunDirectory, dump_json, write_whole
+from marl_eval.strategies import SetLayout
+from marl_eval.types import Completion, Failure, Message, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +61,8 @@ def evaluate(
         StorageError: if the run directory cannot be written any more.
     """
     settings = settings if settings is not None else make_settings(values)
-    prepared = _prepare(settings)
-    run = RunDirectory(settings.out or _default_path(prepared.record))
+    prepared = prepare(settings)
+    run = RunDirectory(settings.out or default_path(prepared.record))
     with run.locked():
         _begin(run, prepared)
         _generate(run, prepared, settings, progress)
@@ -82,134 +70,11 @@ def evaluate(
     return RunResult(run.path, results.results)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """All that a run needs, checked, before anything is written or generated."""
-
-    task: Task
-    examples: list[Example]
-    backend: Backend
-    template: PromptTemplate
-    layout: SetLayout
-    format: AnswerFormat
-    plan: Plan
-    record: dict[str, Any]
-
-
-def _prepare(settings: RunSettings) -> _Prepared:
-    task = load_task(settings.task)
-    layout = settings.layout
-    wording = None if settings.prompt is None else read_wording(settings.prompt)
-    backend_name, _, model_name = _split_model(settings.model)
-    backend = load_backend(backend_name)(
-        model_name, settings.model_args, batch_size=settings.batch_size
-    )
-    options = read_options(task, settings.task_args)
-    dataset = task.load(settings.data, options)
-    if not dataset.examples:
-        raise UserError(f"The task {task.name!r} has no examples in {dataset.source}.")
-    fmt = generation_format(
-        layout,
-        AnswerFormat(
-            k=layout.k,
-            confidence=settings.confidence,
-            reasoning=settings.reasoning,
-            analysis=settings.analysis,
-            sum_to_one=dataset.exclusive,
-            noun=task.noun,
-        ),
-    )
-    shots, rest = hold_out(dataset.examples, settings.shots, fmt.k)
-    examples = choose(rest, settings.limit)
-    if not examples:
-        raise UserError(
-            f"All {len(dataset.examples)} examples would be shown as worked ones; lower --shots."
-        )
-    _check_ids(examples)
-    template = build_template(fmt, wording=wording, shots=shots)
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "settings": {**settings.identity(), "task_args": options.model_dump(mode="json")},
-        "task": _task_record(task, dataset, examples),
-        "model": dict(backend.fingerprint()),
-        "layout": asdict(layout),
-        "format": asdict(fmt),
-        "prompt": {
-            "wording": WORDING_VERSION if wording is None else "user",
-            "sha256": template.sha256(),
-            "messages": [asdict(message) for message in template.messages],
-        },
-        "versions": versions(),
-        "git": git_state(),
-    }
-    sampling = Sampling(
-        settings.temperature, settings.top_p, settings.max_tokens, settings.logprobs
-    )
-    plan = question_plan(examples, template, layout, fmt, sampling, settings.seed)
-    backend.check(plan)
-    return _Prepared(task, examples, backend, template, layout, fmt, plan, record)
-
-
-def _split_model(model: str) -> tuple[str, str, str]:
-    """Take ``backend:name`` apart; without the name of a backend, the model is one for hf."""
-    backend, colon, name = model.partition(":")
-    if colon and (backend in found("backends") or re.fullmatch(r"[a-z][a-z-]+", backend)):
-        return backend, colon, name
-    return "hf", colon, model
-
-
-def _task_record(task: Task, dataset: Dataset, examples: list[Example]) -> dict[str, Any]:
-    content = hashlib.sha256()
-    for example in examples:
-        content.update(orjson.dumps(example))
-    return {
-        "name": task.name,
-        "version": dataset.version,
-        "split": dataset.split,
-        "licence": dataset.licence,
-        "source": dataset.source,
-        "exclusive": dataset.exclusive,
-        "examples": len(examples),
-        "of": len(dataset.examples),
-        "sha256": content.hexdigest(),
-    }
-
-
-def _check_ids(examples: list[Example]) -> None:
-    seen: set[str] = set()
-    for example in examples:
-        if example.id in seen:
-            raise UserError(f"Two examples have the id {example.id!r}; ids must be unique.")
-        seen.add(example.id)
-
-
-def _default_path(record: Mapping[str, Any]) -> Path:
-    """Name a run directory by what is asked: the same command always finds its own run again."""
-    asked = hashlib.sha256(orjson.dumps(_identity(record))).hexdigest()[:8]
-    settings = record["settings"]
-    model = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(settings["model"]).name).strip("-")
-    name = f"{settings['task']}-{model}-{settings['strategy']}-k{settings['k']}-{asked}"
-    return Path("runs") / name
-
-
-def _identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the parts of ``run.json`` that no run may change midway."""
-    task = {name: record["task"][name] for name in ("name", "version", "split", "sha256")}
-    prompt = {"sha256": record["prompt"]["sha256"]}
-    return {
-        "settings": record["settings"],
-        "task": task,
-        "model": record["model"],
-        "prompt": prompt,
-        "format": record["format"],
-    }
-
-
-def _begin(run: RunDirectory, prepared: _Prepared) -> None:
+def _begin(run: RunDirectory, prepared: Prepared) -> None:
     """Write what was asked, or see that it is what was asked before."""
     if (run.path / RUN).exists():
         before = run.read_run()
-        changed = _differences(_identity(before), _identity(prepared.record))
+        changed = differences(identity(before), identity(prepared.record))
         if changed:
             listed = "\n".join(
                 f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed
@@ -224,21 +89,8 @@ def _begin(run: RunDirectory, prepared: _Prepared) -> None:
         run.write_examples(prepared.examples)
 
 
-def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
-) -> list[tuple[str, Any, Any]]:
-    changed: list[tuple[str, Any, Any]] = []
-    for name in sorted({*old, *new}):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            changed += _differences(before, after, f"{prefix}{name}.")
-        elif orjson.dumps(before) != orjson.dumps(after):
-            changed.append((f"{prefix}{name}", before, after))
-    return changed
-
-
 def _generate(
-    run: RunDirectory, prepared: _Prepared, settings: RunSettings, progress: Progress
+    run: RunDirectory, prepared: Prepared, settings: RunSettings, progress: Progress
 ) -> None:
     """Answer every request that is not answered yet."""
     started, clock = datetime.now(UTC), time.monotonic()

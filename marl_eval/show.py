@@ -14,11 +14,12 @@ from rich.text import Text
 from marl_eval.answers import DEVIATIONS, AnswerFormat
 from marl_eval.errors import UserError
 from marl_eval.generation import generation_reader
+from marl_eval.lines import index_lines, read_lines
 from marl_eval.plugins import found, load_metric_families, load_task
 from marl_eval.results import MetricResult, Results
 from marl_eval.run import read_template
 from marl_eval.score_table import Shape
-from marl_eval.store import RunDirectory, index_lines, read_lines
+from marl_eval.store import RunDirectory
 from marl_eval.types import Example
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -1,15 +1,8 @@
-"""The run directory: what is written when, and how a run that was killed continues.
+"""The run directory: which file holds what, and how each is written.
 
-Contract:
-
-- ``run.json`` and ``examples.jsonl`` are written whole (a temporary file, then a rename) before the
-  first request and never again.
-- Completions and failures are appended, one JSON line each, a group of lines by one write. A line
-  counts once it ends in a newline; a torn last line is cut off by the next run and asked again.
-- A line's key (example, sample, stage) comes first, so that an index of a file of any size is made
-  without reading the texts. The id, a hash of everything that was asked, must agree as well.
-- A write that fails (a full disk) is taken back to the last whole line.
-- One process writes at a time.
+``run.json`` and ``examples.jsonl`` are written whole (a temporary file, then a rename) before the first
+request and never again; completions and failures are appended (``marl_eval.lines``); what is computed
+from them is written whole, as often as it is computed. One process writes at a time.
 """
 
 from __future__ import annotations
@@ -17,11 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
-import time
-from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +18,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from marl_eval.errors import StorageError, UserError
-from marl_eval.types import Completion, Example, Failure, Gold, Request
+from marl_eval.errors import UserError, storage_error
+from marl_eval.lines import json_line, line_offsets
+from marl_eval.types import Example, Gold
 
 RUN, EXAMPLES, ERRORS = "run.json", "examples.jsonl", "errors.jsonl"
 COMPLETIONS = Path("completions") / "part-0.jsonl"
 SCORES, RESULTS, MACHINE = "scores.parquet", "results.json", "machine.json"
-
-_KEY = re.compile(
-    rb'\{"id":"([0-9a-f]{16})[0-9a-f]{16}","example":([0-9]+),"sample":([0-9]+),"stage":([0-9]+),'
-)
-_BUFFER = 1 << 20
-_SYNC_SECONDS = 5.0
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -59,120 +43,13 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise _storage_error(path, error) from error
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path} cannot be written ({error.strerror}). Everything finished so far is stored; "
-        f"make room and give the same command again to continue."
-    )
+        raise storage_error(path, error) from error
 
 
 def dump_json(value: Any) -> bytes:
     """Write a value as JSON for people: indented, keys in the order given, one newline at the end."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
     return orjson.dumps(value, option=options)
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Where each line of a file lies, in order of (example, sample, stage).
-
-    ``code`` holds the three in one number; ``digest`` is the first half of the id as a number;
-    ``offset`` and ``length`` are in bytes. 32 bytes a line.
-    """
-
-    code: NDArray[np.int64]
-    digest: NDArray[np.uint64]
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.code)
-
-    def holds(self, request: Request) -> bool:
-        """Whether the request is there, asked in exactly the same way."""
-        row = int(np.searchsorted(self.code, _code(request.example, request.sample, request.stage)))
-        return row < len(self) and int(self.digest[row]) == int(request.id[:16], 16)
-
-    def questions(self) -> int:
-        """Count the lines of stage 0: those that answer the question itself."""
-        return int(((self.code & 3) == 0).sum())
-
-    def rows(self, first: int, last: int) -> slice:
-        """Give the rows of the examples from ``first`` up to but not including ``last``."""
-        start, stop = np.searchsorted(self.code, [_code(first, 0, 0), _code(last, 0, 0)])
-        return slice(int(start), int(stop))
-
-    def places(self, rows: slice, first: int, samples: int) -> list[tuple[int, int]]:
-        """Give (generation, stage) of some rows, generations counted from example ``first`` on."""
-        code = self.code[rows]
-        generation = ((code >> 26) - first) * samples + ((code >> 2) & 0xFFFFFF)
-        return list(zip(generation.tolist(), (code & 3).tolist(), strict=True))
-
-
-def _code(example: int, sample: int, stage: int) -> int:
-    return (example << 26) | (sample << 2) | stage
-
-
-def index_lines(path: Path) -> Index:
-    """Index a file of completions or failures; a missing file is an empty one.
-
-    Lines that are torn or not of this kind are left out: they will be asked again. Where a request
-    was written twice, its first line counts.
-    """
-    rows = array("Q")
-    offset = 0
-    with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=_BUFFER) as file:
-        for line in file:
-            match = _KEY.match(line)
-            if match is not None and line.endswith(b"}\n"):
-                half_id, example, sample, stage = match.groups()
-                code = _code(int(example), int(sample), int(stage))
-                rows.extend((code, int(half_id, 16), offset, len(line)))
-            offset += len(line)
-    table = np.frombuffer(rows, dtype=np.uint64).reshape(-1, 4)
-    table = table[np.lexsort((table[:, 2], table[:, 0]))]
-    fresh = np.ones(len(table), dtype=np.bool_)
-    fresh[1:] = table[1:, 0] != table[:-1, 0]
-    code, digest, offsets, lengths = table[fresh].T
-    return Index(
-        code.astype(np.int64), digest.copy(), offsets.astype(np.int64), lengths.astype(np.int64)
-    )
-
-
-def read_lines(path: Path, index: Index, rows: slice) -> list[dict[str, Any]]:
-    """Read the lines at some rows of an index, in the index's order.
-
-    Neighbouring lines are read at once.
-
-    Raises:
-        UserError: if a line is not JSON.
-    """
-    offsets, lengths = index.offset[rows], index.length[rows]
-    if len(offsets) == 0:
-        return []
-    breaks = np.flatnonzero(offsets[1:] != offsets[:-1] + lengths[:-1]) + 1
-    lines: list[dict[str, Any]] = []
-    with path.open("rb") as file:
-        for first, last in zip([0, *breaks], [*breaks, len(offsets)], strict=True):
-            start = int(offsets[first])
-            end = int(offsets[last - 1] + lengths[last - 1])
-            file.seek(start)
-            for line in file.read(end - start).splitlines():
-                try:
-                    lines.append(orjson.loads(line))
-                except orjson.JSONDecodeError as error:
-                    raise UserError(f"{path} is damaged near byte {start}: {error}.") from error
-    return lines
-
-
-def line_offsets(path: Path) -> NDArray[np.int64]:
-    """Give where each line of a file begins, and its end: int64[lines + 1]."""
-    with path.open("rb", buffering=_BUFFER) as file:
-        lengths = array("q", (len(line) for line in file))
-    return np.concatenate(([0], np.cumsum(np.frombuffer(lengths, dtype=np.int64))))
 
 
 class RunDirectory:
@@ -211,7 +88,7 @@ class RunDirectory:
 
     def write_examples(self, examples: Sequence[Example]) -> None:
         """Write the examples, so that the run can be scored where the data is not."""
-        write_whole(self.path / EXAMPLES, b"".join(map(_line, examples)))
+        write_whole(self.path / EXAMPLES, b"".join(map(json_line, examples)))
 
     def example_offsets(self) -> NDArray[np.int64]:
         """Give where each example begins in the file, and its end."""
@@ -252,10 +129,6 @@ class RunDirectory:
             os.close(descriptor)
 
 
-def _line(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
-
-
 def _example(row: dict[str, Any]) -> Example:
     distribution = row["distribution"]
     return Example(
@@ -265,52 +138,3 @@ def _example(row: dict[str, Any]) -> Example:
         distribution=None if distribution is None else tuple((a, p) for a, p in distribution),
         meta=row["meta"],
     )
-
-
-class Appender:
-    """Appends groups of completions or failures to one file, from its last whole line on."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-        self._end = _whole_lines(self._file)
-        os.ftruncate(self._file, self._end)
-        self._synced = time.monotonic()
-
-    def append(self, records: Sequence[Completion | Failure]) -> None:
-        """Store a group.
-
-        Raises:
-            StorageError: if it cannot be written; the file then ends where it did before.
-        """
-        data = b"".join(map(_line, records))
-        try:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(self._file, data[written:], self._end + written)
-            if time.monotonic() - self._synced > _SYNC_SECONDS:
-                os.fsync(self._file)
-                self._synced = time.monotonic()
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, self._end)
-            raise _storage_error(self._path, error) from error
-        self._end += len(data)
-
-    def close(self) -> None:
-        """Make what was written safe and close the file."""
-        with contextlib.suppress(OSError):
-            os.fsync(self._file)
-        os.close(self._file)
-
-
-def _whole_lines(descriptor: int) -> int:
-    """Give the length of a file up to the end of its last whole line, reading from its end."""
-    end = os.fstat(descriptor).st_size
-    while end > 0:
-        start = max(0, end - (1 << 16))
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0

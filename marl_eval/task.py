@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marl_eval.errors import UserError, unknown
-from marl_eval.matching import Key, match, normalize
+from marl_eval.matching import match
+from marl_eval.normalization import Key, normalize
 from marl_eval.types import Example
 
 Grade = Callable[[Example, Sequence[str]], Sequence[int]]

@@ -18,18 +18,16 @@ from typing import Literal
 from pydantic import Field
 
 from marl_eval.errors import UserError
-from marl_eval.matching import normalize
+from marl_eval.normalization import normalize
 from marl_eval.task import Dataset, Task, TaskOptions
-from marl_eval.tasks.ddxplus_files import (
+from marl_eval.tasks.ddxplus_25k import HUB_TEXT, read_text, read_text_hub
+from marl_eval.tasks.ddxplus_release import (
     HUB_RELEASE,
-    HUB_TEXT,
-    Case,
     read_release,
     read_release_hub,
-    read_text,
-    read_text_hub,
     release_folder,
 )
+from marl_eval.tasks.ddxplus_rows import Case
 from marl_eval.tasks.ddxplus_text import english
 from marl_eval.types import Example, Gold
 

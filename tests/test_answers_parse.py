@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from marl_eval.answers import DEVIATIONS, AnswerFormat, ParsedAnswers, parse, reader, render
-from marl_eval.answers.parsing import _read_carefully
-from marl_eval.matching import normalize
+from marl_eval.answers.lenient import read_leniently
+from marl_eval.normalization import normalize
 
 MEGABYTE = 1 << 20
 
@@ -399,7 +399,7 @@ def test_the_fast_path_and_the_careful_path_agree(fmt: AnswerFormat, data: st.Da
         analysis="unsure",
     )
     start = text.rfind("</think>") + 8 if fmt.reasoning else 0
-    assert parse(fmt, text) == _read_carefully(fmt, normalize, text, start, True)
+    assert parse(fmt, text) == read_leniently(fmt, normalize, text, start, True)
 
 
 @settings(deadline=None)
@@ -409,7 +409,7 @@ def test_the_fast_path_and_the_careful_path_agree_on_what_render_writes(
 ) -> None:
     fmt, _, _, text = case
     start = text.rfind("</think>") + 8 if fmt.reasoning else 0
-    assert parse(fmt, text) == _read_carefully(fmt, normalize, text, start, True)
+    assert parse(fmt, text) == read_leniently(fmt, normalize, text, start, True)
 
 
 @settings(deadline=None)

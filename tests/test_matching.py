@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marl_eval.matching import WRONG, match, normalize
+from marl_eval.matching import WRONG, match
+from marl_eval.normalization import normalize
 from marl_eval.types import Example, Gold
 
 FRAGMENTS = ["a", "an", "the", "The", "A", " ", "\n", "\u00a0", ".", "-", "_", "'", "\u2019", "x"]

@@ -16,11 +16,12 @@ from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from marl_eval.backends import IsDone
+from marl_eval.backends.hf_arguments import Arguments
 from marl_eval.errors import UserError, unknown
 from marl_eval.plan import Plan
 from marl_eval.types import Completion, Failure, Request
@@ -32,18 +33,6 @@ DEFAULT_BATCH = 16
 _WINDOW = 64
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _IDENTIFYING = ["*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "merges.txt", "vocab.txt"]
-
-
-class Arguments(BaseModel):
-    """The backend's own settings (``--model-args``)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: str = "auto"
-    chat: Literal["auto", "yes", "no"] = "auto"
-    revision: str | None = None
-    trust_remote_code: bool = False
 
 
 def open_backend(name: str, args: Mapping[str, Any], *, batch_size: int | None) -> HfBackend:

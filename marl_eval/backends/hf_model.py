@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from marl_eval.backends.hf import Arguments
+from marl_eval.backends.hf_arguments import Arguments
 from marl_eval.backends.hf_sampling import Sampler, StopAtEndings
 from marl_eval.errors import UserError
 from marl_eval.types import Completion, Message, Request

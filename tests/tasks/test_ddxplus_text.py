@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from marl_eval.answers import AnswerFormat, instructions
-from marl_eval.matching import normalize
+from marl_eval.normalization import normalize
 from marl_eval.tasks import ddxplus
 from marl_eval.tasks.ddxplus_text import Patient, describe, english
 from marl_eval.types import Example

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from marl_eval.errors import UserError
-from marl_eval.matching import WRONG, normalize
+from marl_eval.matching import WRONG
+from marl_eval.normalization import normalize
 from marl_eval.task import Dataset
 from marl_eval.tasks import ddxplus
 from marl_eval.tasks.ddxplus import Options, key, load

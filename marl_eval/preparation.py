@@ -1,0 +1,132 @@
+"""Checking all that a run needs before anything is written or generated."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from marl_eval.answers import AnswerFormat
+from marl_eval.answers.format import WORDING_VERSION
+from marl_eval.backends import Backend
+from marl_eval.errors import UserError
+from marl_eval.plan import Plan, question_plan
+from marl_eval.plugins import found, load_backend, load_task
+from marl_eval.prompts import PromptTemplate, build_template, read_wording
+from marl_eval.provenance import git_state, versions
+from marl_eval.settings import RunSettings
+from marl_eval.strategies import SetLayout, generation_format
+from marl_eval.task import Dataset, Task, choose, hold_out, read_options
+from marl_eval.types import Example, Sampling
+
+SCHEMA_VERSION = 1
+"""Of ``run.json``: raised when a field changes meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a run needs, checked, before anything is written or generated."""
+
+    task: Task
+    examples: list[Example]
+    backend: Backend
+    template: PromptTemplate
+    layout: SetLayout
+    format: AnswerFormat
+    plan: Plan
+    record: dict[str, Any]
+
+
+def prepare(settings: RunSettings) -> Prepared:
+    """Load the task, open the model and plan the requests.
+
+    Raises:
+        UserError: if the settings, the data or the model are not usable.
+    """
+    task = load_task(settings.task)
+    layout = settings.layout
+    wording = None if settings.prompt is None else read_wording(settings.prompt)
+    backend_name, _, model_name = _split_model(settings.model)
+    backend = load_backend(backend_name)(
+        model_name, settings.model_args, batch_size=settings.batch_size
+    )
+    options = read_options(task, settings.task_args)
+    dataset = task.load(settings.data, options)
+    if not dataset.examples:
+        raise UserError(f"The task {task.name!r} has no examples in {dataset.source}.")
+    fmt = generation_format(
+        layout,
+        AnswerFormat(
+            k=layout.k,
+            confidence=settings.confidence,
+            reasoning=settings.reasoning,
+            analysis=settings.analysis,
+            sum_to_one=dataset.exclusive,
+            noun=task.noun,
+        ),
+    )
+    shots, rest = hold_out(dataset.examples, settings.shots, fmt.k)
+    examples = choose(rest, settings.limit)
+    if not examples:
+        raise UserError(
+            f"All {len(dataset.examples)} examples would be shown as worked ones; lower --shots."
+        )
+    _check_ids(examples)
+    template = build_template(fmt, wording=wording, shots=shots)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "settings": {**settings.identity(), "task_args": options.model_dump(mode="json")},
+        "task": _task_record(task, dataset, examples),
+        "model": dict(backend.fingerprint()),
+        "layout": asdict(layout),
+        "format": asdict(fmt),
+        "prompt": {
+            "wording": WORDING_VERSION if wording is None else "user",
+            "sha256": template.sha256(),
+            "messages": [asdict(message) for message in template.messages],
+        },
+        "versions": versions(),
+        "git": git_state(),
+    }
+    sampling = Sampling(
+        settings.temperature, settings.top_p, settings.max_tokens, settings.logprobs
+    )
+    plan = question_plan(examples, template, layout, fmt, sampling, settings.seed)
+    backend.check(plan)
+    return Prepared(task, examples, backend, template, layout, fmt, plan, record)
+
+
+def _split_model(model: str) -> tuple[str, str, str]:
+    """Take ``backend:name`` apart; without the name of a backend, the model is one for hf."""
+    backend, colon, name = model.partition(":")
+    if colon and (backend in found("backends") or re.fullmatch(r"[a-z][a-z-]+", backend)):
+        return backend, colon, name
+    return "hf", colon, model
+
+
+def _task_record(task: Task, dataset: Dataset, examples: list[Example]) -> dict[str, Any]:
+    content = hashlib.sha256()
+    for example in examples:
+        content.update(orjson.dumps(example))
+    return {
+        "name": task.name,
+        "version": dataset.version,
+        "split": dataset.split,
+        "licence": dataset.licence,
+        "source": dataset.source,
+        "exclusive": dataset.exclusive,
+        "examples": len(examples),
+        "of": len(dataset.examples),
+        "sha256": content.hexdigest(),
+    }
+
+
+def _check_ids(examples: list[Example]) -> None:
+    seen: set[str] = set()
+    for example in examples:
+        if example.id in seen:
+            raise UserError(f"Two examples have the id {example.id!r}; ids must be unique.")
+        seen.add(example.id)

@@ -6,6 +6,7 @@ import json
 import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -132,12 +133,17 @@ def test_a_full_disk_is_told_and_loses_nothing(uninterrupted: Path, tmp_path: Pa
         subprocess.run(["umount", str(disk)], check=False)
 
 
-def test_an_interrupted_run_says_that_the_same_command_continues(tmp_path: Path) -> None:
-    import signal
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_that_the_same_command_continues(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(
-        [*COMMAND, *SETTINGS, "--out", str(run)], stderr=subprocess.PIPE, text=True
+        [*COMMAND, *SETTINGS, "-n", "50", "--out", str(run)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts its background jobs with SIGINT ignored, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     completions = run / "completions" / "part-0.jsonl"
     deadline = time.monotonic() + 60
@@ -145,8 +151,9 @@ def test_an_interrupted_run_says_that_the_same_command_continues(tmp_path: Path)
         completions.exists() and completions.stat().st_size > 0
     ):
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command continues" in stderr
     assert "Traceback" not in stderr
+    assert completions.read_bytes().endswith(b"\n")

@@ -113,17 +113,19 @@ def _turns(wording: str, fmt: AnswerFormat) -> list[Message]:
 def _worked_answer(fmt: AnswerFormat, shot: Example) -> str:
     """Answer a worked example: its most likely answers, with their probabilities as confidences.
 
-    Where no probabilities are known, the weights of the gold answers stand in for them, and equal
-    shares of what only one answer can have, or 0.9 each, where there are no weights either.
+    Where no probabilities are known: its heaviest gold answers, with a confidence of 0.9 each, since
+    all of them are right; where only one can be, with their shares of the weight.
     """
     if shot.distribution is not None:
         ranked = sorted(shot.distribution, key=lambda pair: -pair[1])[: fmt.k]
     else:
-        even = 1 / max(fmt.k, len(shot.gold)) if fmt.sum_to_one else 0.9
-        ranked = sorted(
-            ((g.answer, even if g.weight is None else g.weight) for g in shot.gold),
-            key=lambda pair: -pair[1],
-        )[: fmt.k]
+        heaviest = sorted(shot.gold, key=lambda g: -(g.weight or 0))[: fmt.k]
+        weights = [0.9 if g.weight is None else g.weight for g in heaviest]
+        whole = max(1.0, sum(weights))
+        ranked = [
+            (gold.answer, weight / whole if fmt.sum_to_one else 0.9)
+            for gold, weight in zip(heaviest, weights, strict=True)
+        ]
     return render(
         fmt,
         [answer for answer, _ in ranked],

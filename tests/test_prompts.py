@@ -189,6 +189,13 @@ def test_a_worked_answer_ranks_by_weight_and_states_the_weights() -> None:
     assert parsed.confidences == (0.5, 0.3, 0.2)
 
 
+def test_a_worked_answer_is_sure_of_each_where_several_are_right() -> None:
+    fmt = AnswerFormat(3)
+    parsed = parse(fmt, build_template(fmt, shots=[SHOT]).messages[1].content)
+    assert parsed.answers == ("GERD", "Flu", "Asthma")
+    assert parsed.confidences == (0.9, 0.9, 0.9)
+
+
 def test_a_worked_answer_states_known_probabilities_rather_than_weights() -> None:
     shot = Example("1", "?", SHOT.gold, distribution=(("COPD", 0.1), ("Flu", 0.25), ("GERD", 0.65)))
     fmt = AnswerFormat(2)

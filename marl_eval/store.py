@@ -91,8 +91,18 @@ class RunDirectory:
         write_whole(self.path / EXAMPLES, b"".join(map(json_line, examples)))
 
     def example_offsets(self) -> NDArray[np.int64]:
-        """Give where each example begins in the file, and its end."""
-        return line_offsets(self.path / EXAMPLES)
+        """Give where each example begins in the file, and its end.
+
+        Raises:
+            UserError: if the file is missing.
+        """
+        try:
+            return line_offsets(self.path / EXAMPLES)
+        except FileNotFoundError:
+            raise UserError(
+                f"{self.path} lacks {EXAMPLES}: the run was stopped before it began, or the file was "
+                f"removed. Give the command of the run again."
+            ) from None
 
     def read_examples(self, offsets: NDArray[np.int64], rows: slice) -> list[Example]:
         """Read some of the examples."""

@@ -253,6 +253,27 @@ def test_an_unscored_run_is_told_with_the_remedy(cli: Cli) -> None:
     assert "marl-eval score run" in err
 
 
+def test_a_run_that_never_began_is_told_with_the_remedy(cli: Cli) -> None:
+    cli("run", *ORACLE, *SMALL, "--out", "run")
+    Path("run/examples.jsonl").unlink()
+    for command in (["score", "run"], ["show", "run", "--example", "0"]):
+        code, _, err = cli(*command)
+        assert code == 2
+        assert "run lacks examples.jsonl" in err
+    assert cli("run", *ORACLE, *SMALL, "--out", "run")[0] == 0
+
+
+def test_a_damaged_line_is_told_with_its_place(cli: Cli) -> None:
+    cli("run", *ORACLE, *SMALL, "--out", "run")
+    file = Path("run/completions/part-0.jsonl")
+    lines = file.read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace('"text":"', '"text":', 1)
+    file.write_text("".join(lines))
+    code, _, err = cli("score", "run")
+    assert code == 2
+    assert "part-0.jsonl is damaged near byte" in err
+
+
 def test_two_processes_do_not_write_one_run(cli: Cli) -> None:
     from marl_eval.store import RunDirectory
 

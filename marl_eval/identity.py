@@ -21,11 +21,16 @@ def default_path(record: Mapping[str, Any]) -> Path:
 
 
 def identity(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the parts of ``run.json`` that no run may change midway."""
+    """Give the parts of ``run.json`` that no run may change midway.
+
+    Not the model's name and arguments: its fingerprint speaks for what they stand for.
+    """
+    named = ("model", "model_args")
+    settings = {name: value for name, value in record["settings"].items() if name not in named}
     task = {name: record["task"][name] for name in ("name", "version", "split", "sha256")}
     prompt = {"sha256": record["prompt"]["sha256"]}
     return {
-        "settings": record["settings"],
+        "settings": settings,
         "task": task,
         "model": record["model"],
         "prompt": prompt,

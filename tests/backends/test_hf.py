@@ -183,6 +183,16 @@ def test_a_model_that_cannot_be_had_is_told(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_continues_when_the_model_has_moved_and_not_when_it_is_another(
+    tiny: Path, tmp_path: Path
+) -> None:
+    before = run(tiny, tmp_path / "run")
+    moved = save_tiny_model(tmp_path / "moved")
+    assert run(moved, tmp_path / "run", model_args={"dtype": "float32"}) == before
+    with pytest.raises(UserError, match=r"model\.files\.model\.safetensors"):
+        run(save_tiny_model(tmp_path / "other", seed=1), tmp_path / "run")
+
+
 def test_the_fingerprint_changes_with_the_weights_and_not_with_the_folder(
     tiny: Path, tmp_path: Path
 ) -> None:

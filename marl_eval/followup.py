@@ -14,108 +14,81 @@ from typing import Any
 
 from marl_eval.answers import AnswerFormat
 from marl_eval.generation import generation_reader
-from marl_eval.lines import Index, read_lines
+from marl_eval.lines import index_lines, read_lines
 from marl_eval.normalization import Key
-from marl_eval.plan import Plan, hash_question, make_request
-from marl_eval.prompts import PromptTemplate
+from marl_eval.plan import Asking, Plan, make_question, make_request
 from marl_eval.store import RunDirectory
-from marl_eval.strategies import SetLayout
-from marl_eval.types import Example, Message, Request, Sampling
+from marl_eval.types import Message, Request, Sampling
 
-ANSWER_TOKENS, CONFIDENCE_TOKENS = 50, 20
 STAGES = {1: "answer", 2: "confidence"}
+"""What each stage asks for, if it is missing."""
+
+TOKENS = {1: 50, 2: 20}
+"""Most tokens that each stage may take for one missing thing."""
+
 _BLOCK = 512
 
+Lines = Sequence[dict[str, Any]]
+"""The stored lines of one generation and its follow-ups, in order of stage."""
 
-def follow_up_plan(
-    stage: int,
-    run: RunDirectory,
-    index: Index,
-    examples: Sequence[Example],
-    template: PromptTemplate,
-    layout: SetLayout,
-    fmt: AnswerFormat,
-    key: Key,
-    seed: int,
-) -> Plan:
+
+def follow_up_plan(stage: int, run: RunDirectory, asking: Asking, key: Key) -> Plan:
     """Plan the follow-ups of one stage, from the completions of the stages before it."""
+    index = index_lines(run.completions)
 
     def make() -> Iterator[Request]:
-        for first in range(0, len(examples), _BLOCK):
-            last = min(first + _BLOCK, len(examples))
+        count = len(asking.examples)
+        for first in range(0, count, _BLOCK):
             by_place: dict[tuple[int, int], list[dict[str, Any]]] = {}
-            for line in read_lines(run.completions, index, index.rows(first, last)):
+            rows = index.rows(first, min(first + _BLOCK, count))
+            for line in read_lines(run.completions, index, rows):
                 if line["stage"] < stage:
                     by_place.setdefault((line["example"], line["sample"]), []).append(line)
-            for (row, sample), lines in by_place.items():
-                lacking = _lacking(stage, fmt, key, lines)
+            for lines in by_place.values():
+                lacking = _lacking(stage, asking.format, key, lines)
                 if lacking:
-                    yield _request(
-                        stage,
-                        examples[row],
-                        row,
-                        sample,
-                        lines,
-                        lacking,
-                        template,
-                        layout,
-                        fmt,
-                        seed,
-                    )
+                    yield _request(stage, asking, key, lines, lacking)
 
     return Plan(make, sum(1 for _ in make()))
 
 
-def _lacking(stage: int, fmt: AnswerFormat, key: Key, lines: list[dict[str, Any]]) -> list[int]:
+def _lacking(stage: int, fmt: AnswerFormat, key: Key, lines: Lines) -> list[int]:
     """Give the places (from 0) at which the answer (stage 1) or confidence (stage 2) is missing."""
     parsed = generation_reader(fmt, key)(lines)
     if stage == 1:
-        return [i for i, answer in enumerate(parsed.answers) if answer is None]
+        return [place for place, answer in enumerate(parsed.answers) if answer is None]
     if not fmt.confidence:
         return []
-    return [
-        i
-        for i, (answer, confidence) in enumerate(
-            zip(parsed.answers, parsed.confidences, strict=True)
-        )
-        if answer is not None and confidence is None
-    ]
+    pairs = zip(parsed.answers, parsed.confidences, strict=True)
+    return [p for p, (answer, q) in enumerate(pairs) if answer is not None and q is None]
 
 
-def _request(
-    stage: int,
-    example: Example,
-    row: int,
-    sample: int,
-    lines: list[dict[str, Any]],
-    lacking: list[int],
-    template: PromptTemplate,
-    layout: SetLayout,
-    fmt: AnswerFormat,
-    seed: int,
-) -> Request:
-    name = STAGES[stage]
-    tags = [f"<{name}{fmt.suffix(i)}>…</{name}{fmt.suffix(i)}>" for i in lacking]
-    what = fmt.noun if stage == 1 else "confidence (a number from 0 to 1)"
-    ask = (
-        f"Your reply lacks something. Write only the missing {what}, in this form: {''.join(tags)}"
-    )
-    messages = list(template.ask(example.question))
-    for line in lines:
-        messages += [Message("assistant", line["text"]), Message("user", ask)]
-    budget = (ANSWER_TOKENS if stage == 1 else CONFIDENCE_TOKENS) * len(lacking)
-    sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=budget)
-    asked = tuple(messages)
-    request = make_request(
-        hash_question(example.id, asked, sampling),
+def _request(stage: int, asking: Asking, key: Key, lines: Lines, lacking: Sequence[int]) -> Request:
+    """Ask for what is lacking, after all that was said before."""
+    row, fmt = lines[0]["example"], asking.format
+    example = asking.examples[row]
+    messages = list(asking.template.ask(example.question))
+    for count, line in enumerate(lines, start=1):
+        messages.append(Message("assistant", line["text"]))
+        if count < len(lines):
+            then = lines[count]["stage"]
+            messages.append(_ask(then, fmt, _lacking(then, fmt, key, lines[:count])))
+    messages.append(_ask(stage, fmt, lacking))
+    question = make_question(
         example,
-        row,
-        sample,
-        stage,
-        layout.members,
-        asked,
+        tuple(messages),
         replace(fmt, reasoning=False, analysis=False),
-        sampling,
-        seed,
+        Sampling(temperature=0.0, top_p=1.0, max_tokens=TOKENS[stage] * len(lacking)),
+        endings=(f"</{STAGES[stage]}{fmt.suffix(lacking[-1])}>",),
     )
-    return replace(request, endings=(f"</{name}{fmt.suffix(lacking[-1])}>",))
+    return make_request(asking, question, row, lines[0]["sample"], stage=stage)
+
+
+def _ask(stage: int, fmt: AnswerFormat, lacking: Sequence[int]) -> Message:
+    name = STAGES[stage]
+    what = fmt.noun if stage == 1 else "confidence (a number from 0 to 1)"
+    tags = [f"<{name}{fmt.suffix(place)}>…</{name}{fmt.suffix(place)}>" for place in lacking]
+    return Message(
+        "user",
+        f"Your reply lacks something. Write only the missing {what}, in this form: {''.join(tags)}",
+    )

@@ -32,62 +32,76 @@ class Plan:
         return self.count
 
 
-def question_plan(
-    examples: Sequence[Example],
-    template: PromptTemplate,
-    layout: SetLayout,
-    fmt: AnswerFormat,
-    sampling: Sampling,
-    seed: int,
-) -> Plan:
-    """Plan the generations that ask the questions; ``fmt`` is the format of one generation."""
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a run asks of every example; ``format`` is that of one generation."""
 
-    def make() -> Iterator[Request]:
-        for row, example in enumerate(examples):
-            messages = template.ask(example.question)
-            asked = hash_question(example.id, messages, sampling)
-            for sample in range(layout.samples):
-                yield make_request(
-                    asked, example, row, sample, 0, layout.members, messages, fmt, sampling, seed
-                )
-
-    return Plan(make, len(examples) * layout.samples)
+    examples: Sequence[Example]
+    template: PromptTemplate
+    layout: SetLayout
+    format: AnswerFormat
+    sampling: Sampling
+    seed: int
 
 
-def make_request(
-    asked: bytes,
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of one example, the same for all of its generations; ``digest`` hashes it."""
+
+    messages: tuple[Message, ...]
+    format: AnswerFormat
+    sampling: Sampling
+    endings: tuple[str, ...]
+    digest: bytes
+
+
+def make_question(
     example: Example,
-    row: int,
-    sample: int,
-    stage: int,
-    members: int,
     messages: tuple[Message, ...],
     fmt: AnswerFormat,
     sampling: Sampling,
-    seed: int,
+    endings: tuple[str, ...],
+) -> Question:
+    """Put a question together."""
+    digest = _digest(orjson.dumps([example.id, messages, sampling]))
+    return Question(messages, fmt, sampling, endings, digest)
+
+
+def question_plan(asking: Asking) -> Plan:
+    """Plan the generations that ask the questions."""
+    fmt, endings = asking.format, closing_tags(asking.format)
+
+    def make() -> Iterator[Request]:
+        for row, example in enumerate(asking.examples):
+            messages = asking.template.ask(example.question)
+            question = make_question(example, messages, fmt, asking.sampling, endings)
+            for sample in range(asking.layout.samples):
+                yield make_request(asking, question, row, sample, stage=0)
+
+    return Plan(make, len(asking.examples) * asking.layout.samples)
+
+
+def make_request(
+    asking: Asking, question: Question, row: int, sample: int, *, stage: int
 ) -> Request:
-    """Make one request; ``asked`` is the hash of its example, messages and sampling."""
-    place = f"{seed}/{sample}/{stage}".encode()
+    """Ask ``question`` of the example at ``row``, as its generation ``sample``."""
+    example = asking.examples[row]
+    place = f"{asking.seed}/{sample}/{stage}".encode()
     own_seed = _digest(f"{example.id}/".encode("utf-8", "surrogatepass") + place)
     return Request(
-        id=_digest(asked + place).hex(),
+        id=_digest(question.digest + place).hex(),
         example=row,
         sample=sample,
         stage=stage,
-        member=sample % members,
-        members=members,
+        member=sample % asking.layout.members,
+        members=asking.layout.members,
         seed=int.from_bytes(own_seed[:8], "big"),
-        messages=messages,
-        format=fmt,
-        sampling=sampling,
-        endings=closing_tags(fmt),
+        messages=question.messages,
+        format=question.format,
+        sampling=question.sampling,
+        endings=question.endings,
         source=example,
     )
-
-
-def hash_question(example_id: str, messages: tuple[Message, ...], sampling: Sampling) -> bytes:
-    """Hash what is asked of one example, apart from which of its generations it is."""
-    return _digest(orjson.dumps([example_id, messages, sampling]))
 
 
 def _digest(content: bytes) -> bytes:

@@ -13,12 +13,12 @@ from marl_eval.answers import AnswerFormat
 from marl_eval.answers.format import WORDING_VERSION
 from marl_eval.backends import Backend
 from marl_eval.errors import UserError
-from marl_eval.plan import Plan, question_plan
+from marl_eval.plan import Asking, Plan, question_plan
 from marl_eval.plugins import found, load_backend, load_task
-from marl_eval.prompts import PromptTemplate, build_template, read_wording
+from marl_eval.prompts import build_template, read_wording
 from marl_eval.provenance import git_state, versions
 from marl_eval.settings import RunSettings
-from marl_eval.strategies import SetLayout, generation_format
+from marl_eval.strategies import generation_format
 from marl_eval.task import Dataset, Task, choose, hold_out, read_options
 from marl_eval.types import Example, Sampling
 
@@ -31,11 +31,8 @@ class Prepared:
     """All that a run needs, checked, before anything is written or generated."""
 
     task: Task
-    examples: list[Example]
     backend: Backend
-    template: PromptTemplate
-    layout: SetLayout
-    format: AnswerFormat
+    asking: Asking
     plan: Plan
     record: dict[str, Any]
 
@@ -94,9 +91,10 @@ def prepare(settings: RunSettings) -> Prepared:
     sampling = Sampling(
         settings.temperature, settings.top_p, settings.max_tokens, settings.logprobs
     )
-    plan = question_plan(examples, template, layout, fmt, sampling, settings.seed)
+    asking = Asking(examples, template, layout, fmt, sampling, settings.seed)
+    plan = question_plan(asking)
     backend.check(plan)
-    return Prepared(task, examples, backend, template, layout, fmt, plan, record)
+    return Prepared(task, backend, asking, plan, record)
 
 
 def _split_model(model: str) -> tuple[str, str, str]:

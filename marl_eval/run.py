@@ -86,7 +86,7 @@ def _begin(run: RunDirectory, prepared: Prepared) -> None:
     else:
         write_whole(run.path / RUN, dump_json(prepared.record))
     if not (run.path / EXAMPLES).exists():
-        run.write_examples(prepared.examples)
+        run.write_examples(prepared.asking.examples)
 
 
 def _generate(
@@ -96,18 +96,7 @@ def _generate(
     started, clock = datetime.now(UTC), time.monotonic()
     made = [_answer(run, prepared.backend, prepared.plan, progress, "questions")]
     for stage, what in STAGES.items() if settings.force_answer else ():
-        index = index_lines(run.completions)
-        plan = follow_up_plan(
-            stage,
-            run,
-            index,
-            prepared.examples,
-            prepared.template,
-            prepared.layout,
-            prepared.format,
-            prepared.task.key,
-            settings.seed,
-        )
+        plan = follow_up_plan(stage, run, prepared.asking, prepared.task.key)
         made.append(_answer(run, prepared.backend, plan, progress, f"missing {what}s"))
     if any(requests for requests, _ in made):
         session = {

@@ -7,6 +7,7 @@ is as right as the first: y is a fact about the answer, not about what it adds t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,16 @@ def _counted(sums: Array) -> Array:
     return sums[..., -2]
 
 
+_conditional = partial(
+    metric,
+    bounds=(0, 1),
+    counted="answers with a confidence",
+    denominator=_counted,
+    share=_share,
+)
+"""Makes a metric over the answers with a confidence; its last two statistics are ``_coverage``."""
+
+
 def _mean_of_counted(sums: Array) -> Array:
     return _over(sums[..., 0], sums[..., -2])
 
@@ -70,15 +81,7 @@ def _stated(table: ScoreTable) -> NDArray[np.bool_]:
     return ~np.isnan(table.confidence) & table.valid[:, :, None]
 
 
-@metric(
-    better="lower",
-    bounds=(0, 1),
-    counted="answers with a confidence",
-    undefined=_NO_CONFIDENCE,
-    finish=_mean_of_counted,
-    denominator=_counted,
-    share=_share,
-)
+@_conditional(better="lower", undefined=_NO_CONFIDENCE, finish=_mean_of_counted)
 def brier_answered(table: ScoreTable) -> Array:
     """Brier score over the answers that have a readable confidence, and over no others.
 
@@ -99,15 +102,7 @@ def _ece(sums: Array) -> Array:
     return _over(gap, count.sum(axis=-1))
 
 
-@metric(
-    better="lower",
-    bounds=(0, 1),
-    counted="answers with a confidence",
-    undefined=_NO_CONFIDENCE,
-    finish=_ece,
-    denominator=_counted,
-    share=_share,
-)
+@_conditional(better="lower", undefined=_NO_CONFIDENCE, finish=_ece)
 def ece(table: ScoreTable) -> Array:
     """Expected calibration error over ten bins of equal width.
 
@@ -139,14 +134,10 @@ def _auroc(sums: Array) -> Array:
     return _over(won, wrong.sum(axis=-1) * right.sum(axis=-1))
 
 
-@metric(
+@_conditional(
     better="higher",
-    bounds=(0, 1),
-    counted="answers with a confidence",
     undefined="the answers with a readable confidence are all right, or all wrong, or there are none",
     finish=_auroc,
-    denominator=_counted,
-    share=_share,
 )
 def auroc(table: ScoreTable) -> csr_array[np.float64]:
     """Chance that a right answer has more confidence than a wrong one, half a chance for a tie.

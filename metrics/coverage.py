@@ -7,6 +7,7 @@ answers that match the same gold answer cover it once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,19 @@ def _among_given(table: ScoreTable, values: NDArray[np.generic], valid: NDArray[
     given = (table.given & table.valid[:, :, None]).sum(axis=(1, 2))
     asked = table.valid.sum(axis=1) * table.shape.k
     return np.column_stack([mean_over_sets(values, valid), given, asked])
+
+
+_conditional = partial(
+    metric,
+    better="higher",
+    bounds=(0, 1),
+    counted="examples",
+    undefined=_NO_EXAMPLE,
+    finish=_first,
+    denominator=_examples,
+    share=_answered,
+)
+"""Makes a metric whose statistics are those of ``_among_given``."""
 
 
 def metrics(shape: Shape) -> Sequence[Metric]:
@@ -69,15 +83,7 @@ def capped_recall(table: ScoreTable) -> Array:
     return mean_over_sets(table.named / most, table.valid)
 
 
-@metric(
-    better="higher",
-    bounds=(0, 1),
-    counted="examples",
-    undefined=_NO_EXAMPLE,
-    finish=_first,
-    denominator=_examples,
-    share=_answered,
-)
+@_conditional()
 def precision(table: ScoreTable) -> Array:
     """Share of the given answers that are right, repetitions of a right answer counting as wrong.
 
@@ -102,16 +108,7 @@ def correct_answers(table: ScoreTable) -> Array:
     return mean_over_sets(table.named, table.valid)
 
 
-@metric(
-    name="pass@1",
-    better="higher",
-    bounds=(0, 1),
-    counted="examples",
-    undefined=_NO_EXAMPLE,
-    finish=_first,
-    denominator=_examples,
-    share=_answered,
-)
+@_conditional(name="pass@1")
 def pass_at_1(table: ScoreTable) -> Array:
     """Chance that the first answer of one generation is right.
 
@@ -146,14 +143,4 @@ def hit_at(k: int) -> Metric:
         among = table.right & (table.rank < k)
         return _among_given(table, some(among), table.valid)
 
-    wrap = metric(
-        name=f"hit@{k}",
-        better="higher",
-        bounds=(0, 1),
-        counted="examples",
-        undefined=_NO_EXAMPLE,
-        finish=_first,
-        denominator=_examples,
-        share=_answered,
-    )
-    return wrap(statistics)
+    return _conditional(name=f"hit@{k}")(statistics)

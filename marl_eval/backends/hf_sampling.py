@@ -1,12 +1,14 @@
 """Drawing tokens reproducibly, and ending each sequence where its answers end.
 
-Token t of a request is drawn by inversion: it is the first token, in order of the vocabulary, at
-which the cumulative probability passes u_t, and u_t is number t of a counter-based stream keyed by
-the request's own seed. No global generator is involved, so neither the batch nor what was generated
-before can change a draw.
+A token is drawn by a race: token i, with probability p_i, arrives after -log(u_i) / p_i, and the first
+to arrive is chosen (the Gumbel-max trick in other words). u_i is a hash of the request's seed, the step
+and the token: no global generator is involved, so neither the batch nor what was generated before can
+change it. And since every token races on its own, a rounding error in the probabilities changes the
+winner only where two tokens arrive within that error of each other; drawing from the cumulative
+distribution instead would move every boundary at once, and change far more tokens.
 
-Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3" (Philox),
-doi:10.1145/2063384.2063405; nucleus sampling, Holtzman et al., arXiv:1904.09751.
+Sources: Gumbel 1954; Maddison et al. 2014, arXiv:1411.0030; the hash is SplitMix64, Steele et al. 2014,
+doi:10.1145/2660193.2660195; nucleus sampling, Holtzman et al., arXiv:1904.09751.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, StoppingCriteria
 
@@ -25,9 +28,60 @@ _TAIL = 24
 """Tokens at the end of a sequence that can hold a closing tag."""
 
 
-def uniforms(seed: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Give the first ``count`` numbers, in [0, 1), of the stream that ``seed`` keys."""
-    return np.random.Generator(np.random.Philox(key=seed)).random(count)
+_HEAD = 2.0**-16
+"""Tokens less probable than this race as one, and among themselves only if that one wins."""
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash 64-bit numbers: the finish of SplitMix64."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def step_keys(seeds: NDArray[np.uint64], step: int) -> NDArray[np.uint64]:
+    """Give a key for one step of each request, uint64[batch]."""
+    return _mixed(seeds + _GAMMA * np.array([step + 1], dtype=np.uint64))
+
+
+def exponentials(keys: NDArray[np.uint64], tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give standard exponential numbers, each a function of its key and token alone."""
+    bits = _mixed(keys + _GAMMA * (tokens.astype(np.uint64) + np.uint64(1)))
+    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    result: NDArray[np.float64] = -np.log(uniform)
+    return result
+
+
+def race(probability: Tensor, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Draw a token for each row of ``probability`` float[batch, vocabulary].
+
+    The improbable tokens, of which there are many, race as one with their joint probability; only
+    where that one wins do they race among themselves. That is the same draw, and much less work.
+    """
+    batch, vocabulary = probability.shape
+    places = (probability > _HEAD).nonzero(as_tuple=True)
+    head = probability[places].double().cpu().numpy()
+    rows, tokens = (place.cpu().numpy() for place in places)
+    waits = exponentials(keys[rows], tokens) / head
+    order = np.lexsort((waits, rows))
+    first = order[np.unique(rows[order], return_index=True)[1]]
+    best = np.full(batch, np.inf)
+    winner = np.zeros(batch, dtype=np.int64)
+    best[rows[first]], winner[rows[first]] = waits[first], tokens[first]
+
+    total = probability.double().sum(1).cpu().numpy()
+    rest = np.maximum(total - np.bincount(rows, head, minlength=batch), 0)
+    everyone = np.full(batch, vocabulary)
+    with np.errstate(divide="ignore"):
+        joint = exponentials(keys, everyone) / rest
+        for row in np.flatnonzero(joint < best):
+            each = probability[row].double().cpu().numpy()
+            each[each > _HEAD] = 0
+            own = exponentials(keys[row : row + 1], np.arange(vocabulary)) / each
+            winner[row] = own.argmin()
+    return winner
 
 
 class Sampler(LogitsProcessor):
@@ -37,23 +91,22 @@ class Sampler(LogitsProcessor):
         self._width = width
         self._temperature = torch.tensor([s.temperature for s in sampling])[:, None]
         self._top_p = torch.tensor([s.top_p for s in sampling])[:, None]
-        most = max(s.max_tokens for s in sampling)
-        self._uniform = torch.from_numpy(np.stack([uniforms(seed, most) for seed in seeds]))
+        self._seeds = np.array(seeds, dtype=np.uint64)
         self._logprobs: list[Tensor] | None = [] if any(s.logprobs for s in sampling) else None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Give scores float[batch, vocabulary] of 0 for the chosen token and -inf elsewhere."""
         step = input_ids.shape[1] - self._width
         raw = scores.float()
-        chosen = self._choose(raw, self._uniform[:, step, None].to(raw.device))
+        chosen = self._choose(raw, step)
         if self._logprobs is not None:
             logprob = raw.gather(1, chosen) - raw.logsumexp(1, keepdim=True)
             self._logprobs.append(logprob[:, 0].cpu())
         only = torch.full_like(scores, -torch.inf)
         return only.scatter_(1, chosen, 0.0)
 
-    def _choose(self, raw: Tensor, uniform: Tensor) -> Tensor:
-        """Give tokens int64[batch, 1]: the likeliest at temperature 0, else drawn by inversion."""
+    def _choose(self, raw: Tensor, step: int) -> Tensor:
+        """Give tokens int64[batch, 1]: the likeliest at temperature 0, else drawn."""
         likeliest = raw.argmax(1, keepdim=True)
         if not bool((self._temperature > 0).any()):
             return likeliest
@@ -62,10 +115,8 @@ class Sampler(LogitsProcessor):
         probability = torch.softmax(scaled - scaled.amax(1, keepdim=True), 1)
         if bool((self._top_p < 1).any()):
             probability = _nucleus(probability, self._top_p.to(raw.device))
-        cumulative = probability.double().cumsum(1)
-        drawn = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-        drawn = drawn.clamp_max(raw.shape[1] - 1)
-        return torch.where(temperature > 0, drawn, likeliest)
+        drawn = torch.from_numpy(race(probability, step_keys(self._seeds, step)))
+        return torch.where(temperature > 0, drawn[:, None].to(raw.device), likeliest)
 
     def logprobs(self, row: int, count: int) -> tuple[float, ...]:
         """Give the log-probabilities of a sequence's first ``count`` tokens.

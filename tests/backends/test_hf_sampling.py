@@ -6,14 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chisquare, kstest
 
 from marl_eval.types import Sampling
 from tests.backends.tiny import save_tiny_model
 
 torch = pytest.importorskip("torch")
 
-from marl_eval.backends.hf_sampling import Sampler, StopAtEndings, _nucleus, uniforms  # noqa: E402
+from marl_eval.backends.hf_sampling import (  # noqa: E402
+    _HEAD,
+    Sampler,
+    StopAtEndings,
+    _nucleus,
+    exponentials,
+    race,
+    step_keys,
+)
 
 SCORES = torch.tensor([2.0, 1.0, 0.5, 0.0, -1.0, -20.0])
 
@@ -47,9 +55,46 @@ def test_the_nucleus_keeps_tokens_until_their_sum_reaches_top_p() -> None:
     assert torch.equal(_nucleus(probability, torch.tensor([[1.0]])), probability)
 
 
-def test_a_request_has_the_same_numbers_however_many_are_asked_for() -> None:
-    assert uniforms(7, 5).tolist() == uniforms(7, 50)[:5].tolist()
-    assert uniforms(7, 5).tolist() != uniforms(8, 5).tolist()
+def test_improbable_tokens_are_drawn_as_often_as_they_should_be() -> None:
+    vocabulary = 60_000
+    probability = torch.full((1, vocabulary), 0.5 / (vocabulary - 1))
+    probability[0, 7] = 0.5
+    assert float(probability[0, 0]) < _HEAD
+    count = 1500
+    drawn = np.concatenate(
+        [race(probability, step_keys(np.array([s], dtype=np.uint64), 3)) for s in range(count)]
+    )
+    improbable = drawn[drawn != 7]
+    assert abs(len(improbable) / count - 0.5) < 4 * 0.5 / count**0.5
+    spread = vocabulary / 12**0.5
+    assert abs(improbable.mean() - vocabulary / 2) < 4 * spread / len(improbable) ** 0.5
+
+
+def test_a_token_without_probability_is_never_drawn() -> None:
+    probability = torch.tensor([[0.0, 0.7, 0.0, 0.3, 0.0]]).repeat(500, 1)
+    drawn = race(probability, step_keys(np.arange(500, dtype=np.uint64), 0))
+    assert set(drawn) == {1, 3}
+
+
+def test_rounding_in_the_probabilities_changes_almost_no_draw() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn((200, 20_000), generator=generator) * 2
+    noise = torch.randn(logits.shape, generator=generator) * 1e-5
+    keys = step_keys(np.arange(200, dtype=np.uint64), 0)
+    plain = race(torch.softmax(logits, 1), keys)
+    rounded = race(torch.softmax(logits + noise, 1), keys)
+    assert (plain != rounded).sum() <= 1
+
+
+def test_the_numbers_of_the_race_are_exponential_and_independent_between_steps() -> None:
+    tokens = np.arange(50_000)
+    keys = step_keys(np.array([11, 12], dtype=np.uint64), 0)
+    later = step_keys(np.array([11, 12], dtype=np.uint64), 1)
+    drawn = [exponentials(key[None], tokens) for key in (*keys, *later)]
+    for numbers in drawn:
+        assert kstest(numbers, "expon").pvalue > 1e-4
+    correlations = np.corrcoef(drawn)[np.triu_indices(4, 1)]
+    assert np.abs(correlations).max() < 4 / len(tokens) ** 0.5
 
 
 def test_a_draw_depends_on_its_own_seed_and_not_on_its_row() -> None:

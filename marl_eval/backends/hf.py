@@ -2,9 +2,9 @@
 
 Requests are batched by the length of their prompts, within windows of the plan; batches are a
 function of the plan and the batch size alone, because padding changes the arithmetic. Each request
-draws from a random stream of its own, so its tokens do not depend on its neighbours beyond rounding:
-in float32 batches of any size agree except where two tokens' probabilities tie to about seven
-digits; in bfloat16 they agree less often.
+draws from noise of its own (``hf_sampling``), so its tokens do not depend on its neighbours beyond
+rounding: in float32, batches of different sizes agree but for the rare draw that rounding decides; in
+bfloat16, whose rounding is coarse, they often part after some tokens.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import argparse
 import multiprocessing
 import random
 import re
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -90,7 +89,18 @@ def measured(path: str, resamples: int, pipe: multiprocessing.connection.Connect
     started = time.perf_counter()
     score(Path(path), resamples=resamples)
     seconds = time.perf_counter() - started
-    pipe.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    pipe.send((seconds, peak_memory()))
+
+
+def peak_memory() -> float:
+    """Give the peak resident memory of this program in MiB.
+
+    Not ru_maxrss, which a process inherits from the one that started it.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
 
 
 def in_process(path: Path, resamples: int) -> tuple[float, float]:

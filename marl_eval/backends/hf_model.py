@@ -23,6 +23,8 @@ from marl_eval.errors import UserError
 from marl_eval.types import Completion, Message, Request
 
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+STRIDE = 32
+"""Tokens generated before the sequences that have ended are let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,30 +169,69 @@ class Model:
             self._ends,
             width,
         )
-        config = GenerationConfig(
-            max_new_tokens=max(r.sampling.max_tokens for r in requests),
-            do_sample=False,
-            pad_token_id=self._pad,
-            eos_token_id=self._ends or None,
-        )
         try:
-            output = self._model.generate(
-                input_ids=ids.to(self._device),
-                attention_mask=mask.to(self._device),
-                generation_config=config,
-                logits_processor=LogitsProcessorList([sampler]),
-                stopping_criteria=StoppingCriteriaList([stop]),
-            )
+            generated = self._generate(ids, mask, requests, sampler, stop)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"The memory of {self._device} does not suffice for {len(batch)} generations at "
                 f"once: lower --batch-size or --max-tokens. The same command then continues."
             ) from error
-        generated = output[:, width:].cpu()
         return [
-            self._completion(prompt, generated[row].tolist(), stop.lengths[row], sampler, row)
+            self._completion(prompt, generated[row], stop.lengths[row], sampler, row)
             for row, prompt in enumerate(batch)
         ]
+
+    def _generate(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        requests: Sequence[Request],
+        sampler: Sampler,
+        stop: StopAtEndings,
+    ) -> list[list[int]]:
+        """Generate in strides, and after each go on with the sequences that have not ended.
+
+        So a long sequence does not keep those that have ended running beside it. Which ones go on
+        follows from the batch alone, so the batch is still reproducible.
+        """
+        width = ids.shape[1]
+        most = max(request.sampling.max_tokens for request in requests)
+        generated: list[list[int]] = [[] for _ in requests]
+        ids, mask = ids.to(self._device), mask.to(self._device)
+        cache = None
+        while True:
+            made = ids.shape[1] - width
+            output = self._model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=cache,
+                generation_config=GenerationConfig(
+                    max_new_tokens=min(STRIDE, most - made),
+                    do_sample=False,
+                    pad_token_id=self._pad,
+                    eos_token_id=self._ends or None,
+                    return_dict_in_generate=True,
+                ),
+                logits_processor=LogitsProcessorList([sampler]),
+                stopping_criteria=StoppingCriteriaList([stop]),
+            )
+            ids, cache = output.sequences, output.past_key_values
+            made = ids.shape[1] - width
+            for place, row in enumerate(sampler.rows):
+                generated[row] = ids[place, width:].tolist()
+            going = [
+                place
+                for place, row in enumerate(sampler.rows)
+                if stop.lengths[row] is None and made < requests[row].sampling.max_tokens
+            ]
+            if not going:
+                return generated
+            mask = torch.nn.functional.pad(mask, (0, ids.shape[1] - mask.shape[1]), value=1)
+            if len(going) < len(sampler.rows) and hasattr(cache, "batch_select_indices"):
+                index = torch.tensor(going, device=ids.device)
+                ids, mask = ids[index], mask[index]
+                cache.batch_select_indices(index)
+                sampler.rows = stop.rows = [sampler.rows[place] for place in going]
 
     def _completion(
         self, prompt: Prompt, generated: list[int], length: int | None, sampler: Sampler, row: int

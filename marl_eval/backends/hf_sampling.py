@@ -85,37 +85,44 @@ def race(probability: Tensor, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 class Sampler(LogitsProcessor):
-    """Chooses the next token of every sequence of a batch and forbids all others."""
+    """Chooses the next token of every sequence of a batch and forbids all others.
+
+    ``rows`` says which sequences of the batch are still going, in the order of the scores.
+    """
 
     def __init__(self, sampling: Sequence[Sampling], seeds: Sequence[int], width: int) -> None:
         self._width = width
         self._temperature = torch.tensor([s.temperature for s in sampling])[:, None]
         self._top_p = torch.tensor([s.top_p for s in sampling])[:, None]
         self._seeds = np.array(seeds, dtype=np.uint64)
-        self._logprobs: list[Tensor] | None = [] if any(s.logprobs for s in sampling) else None
+        self._logprobs: list[list[float]] = [[] for _ in sampling]
+        self._keep_logprobs = any(s.logprobs for s in sampling)
+        self.rows = list(range(len(sampling)))
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Give scores float[batch, vocabulary] of 0 for the chosen token and -inf elsewhere."""
         step = input_ids.shape[1] - self._width
         raw = scores.float()
         chosen = self._choose(raw, step)
-        if self._logprobs is not None:
+        if self._keep_logprobs:
             logprob = raw.gather(1, chosen) - raw.logsumexp(1, keepdim=True)
-            self._logprobs.append(logprob[:, 0].cpu())
+            for row, value in zip(self.rows, logprob[:, 0].tolist(), strict=True):
+                self._logprobs[row].append(value)
         only = torch.full_like(scores, -torch.inf)
         return only.scatter_(1, chosen, 0.0)
 
     def _choose(self, raw: Tensor, step: int) -> Tensor:
         """Give tokens int64[batch, 1]: the likeliest at temperature 0, else drawn."""
         likeliest = raw.argmax(1, keepdim=True)
-        if not bool((self._temperature > 0).any()):
+        temperature, top_p = self._temperature[self.rows], self._top_p[self.rows]
+        if not bool((temperature > 0).any()):
             return likeliest
-        temperature = self._temperature.to(raw.device)
+        temperature = temperature.to(raw.device)
         scaled = raw / temperature.clamp_min(torch.finfo(torch.float32).tiny)
         probability = torch.softmax(scaled - scaled.amax(1, keepdim=True), 1)
-        if bool((self._top_p < 1).any()):
-            probability = _nucleus(probability, self._top_p.to(raw.device))
-        drawn = torch.from_numpy(race(probability, step_keys(self._seeds, step)))
+        if bool((top_p < 1).any()):
+            probability = _nucleus(probability, top_p.to(raw.device))
+        drawn = torch.from_numpy(race(probability, step_keys(self._seeds[self.rows], step)))
         return torch.where(temperature > 0, drawn[:, None].to(raw.device), likeliest)
 
     def logprobs(self, row: int, count: int) -> tuple[float, ...]:
@@ -123,7 +130,7 @@ class Sampler(LogitsProcessor):
 
         They are the model's own: natural logarithm, before temperature and nucleus.
         """
-        return tuple(float(step[row]) for step in (self._logprobs or [])[:count])
+        return tuple(self._logprobs[row][:count])
 
 
 def _nucleus(probability: Tensor, top_p: Tensor) -> Tensor:
@@ -136,6 +143,7 @@ def _nucleus(probability: Tensor, top_p: Tensor) -> Tensor:
 class StopAtEndings(StoppingCriteria):
     """Ends each sequence at its end token, or once it has all of its endings after its reasoning.
 
+    ``rows`` says which sequences of the batch are still going, in the order of the tokens.
     ``lengths`` holds the number of generated tokens of each sequence that has ended, the one that
     ended it included; None for the others.
     """
@@ -154,24 +162,26 @@ class StopAtEndings(StoppingCriteria):
         self._ends = frozenset(ends)
         self._width = width
         self.lengths: list[int | None] = [None] * len(endings)
+        self.rows = list(range(len(endings)))
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         """Give bool[batch]: the sequences that have ended."""
         length = input_ids.shape[1] - self._width
         tails = input_ids[:, max(self._width, input_ids.shape[1] - _TAIL) :].tolist()
-        for row, tail in enumerate(tails):
+        for place, row in enumerate(self.rows):
+            tail = tails[place]
             if self.lengths[row] is None and (
-                tail[-1] in self._ends or self._complete(row, tail, input_ids)
+                tail[-1] in self._ends or self._complete(row, tail, input_ids[place])
             ):
                 self.lengths[row] = length
-        ended = [value is not None for value in self.lengths]
+        ended = [self.lengths[row] is not None for row in self.rows]
         return torch.tensor(ended, device=input_ids.device)
 
-    def _complete(self, row: int, tail: list[int], input_ids: Tensor) -> bool:
+    def _complete(self, row: int, tail: list[int], tokens: Tensor) -> bool:
         near = self._tokenizer.decode(tail)
         if not any(ending in near for ending in self._endings[row]):
             return False
-        text = self._tokenizer.decode(input_ids[row, self._width :])
+        text = self._tokenizer.decode(tokens[self._width :])
         close = text.rfind("</think>")
         if text.rfind("<think>") > close or (self._opened[row] and close < 0):
             return False

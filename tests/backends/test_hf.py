@@ -69,14 +69,17 @@ def test_another_seed_and_another_sample_give_other_completions(tiny: Path, tmp_
     assert sum(first[e, 0, 0]["text"] != second[e, 0, 0]["text"] for e in range(10)) >= 7
 
 
+@pytest.mark.parametrize("stride", [1, 5, 1000])
 def test_greedy_completions_are_those_of_generate_token_for_token(
-    tiny: Path, tmp_path: Path
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stride: int
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from marl_eval.backends import hf_model
     from marl_eval.run import read_template
     from marl_eval.store import RunDirectory
 
+    monkeypatch.setattr(hf_model, "STRIDE", stride)
     made = run(tiny, tmp_path / "run", temperature=0.0, logprobs=True)
     model = AutoModelForCausalLM.from_pretrained(tiny).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny)
@@ -103,6 +106,24 @@ def test_greedy_completions_are_those_of_generate_token_for_token(
         before = logits[0, prompt.shape[1] - 1 : -1]
         expected = before.gather(1, generated[:, None])[:, 0].tolist()
         assert line["logprobs"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_letting_go_of_ended_sequences_changes_no_other(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marl_eval.backends import hf_model
+
+    made = []
+    for stride in (1, 3, 1000):
+        monkeypatch.setattr(hf_model, "STRIDE", stride)
+        out = tmp_path / str(stride)
+        made.append(run(tiny, out, n=2, max_tokens=60, logprobs=True))
+    for row in (row for rows in made for row in rows.values()):
+        assert len(row["logprobs"]) == row["completion_tokens"]
+        row["logprobs"] = [round(value, 3) for value in row["logprobs"]]
+    lengths = {row["completion_tokens"] for row in made[0].values()}
+    assert len(lengths) > 5, "the sequences should end at different times"
+    assert made[0] == made[1] == made[2]
 
 
 def test_a_run_cut_at_any_byte_ends_with_the_same_bytes(tiny: Path, tmp_path: Path) -> None:

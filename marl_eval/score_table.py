@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 BLOCK = 1024
 """Examples in one group of rows."""
 
-WRONG, MISSING = -1, -2
+MISSING = -2
+"""In place of a grade where no answer was given; a wrong one is ``matching.WRONG``."""
 
 SCHEMA = pa.schema(
     [

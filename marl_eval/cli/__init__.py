@@ -14,7 +14,7 @@ from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
 from marl_eval.errors import StorageError, UserError
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+FAILED, USAGE = 1, 2
 
 
 class Commands(TyperGroup):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from marl_eval.matching import WRONG
 from marl_eval.metric import Array, Metric
-from marl_eval.score_table import MISSING, WRONG, ScoreTable, Shape
+from marl_eval.score_table import MISSING, ScoreTable, Shape
 
 W, M = WRONG, MISSING
 Cube = Sequence[Sequence[Sequence[int]]]

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from marl_eval.answers import AnswerFormat
 from marl_eval.generation import generation_reader
-from marl_eval.lines import index_lines, read_lines
+from marl_eval.line_index import index_lines
+from marl_eval.lines import read_lines
 from marl_eval.normalization import Key
 from marl_eval.plan import Asking, Plan, make_question, make_request
 from marl_eval.store import RunDirectory
-from marl_eval.types import Message, Request, Sampling
+from marl_eval.types import Completion, Message, Request, Sampling
 
 STAGES = {1: "answer", 2: "confidence"}
 """What each stage asks for, if it is missing."""
@@ -28,7 +28,7 @@ TOKENS = {1: 50, 2: 20}
 
 _BLOCK = 512
 
-Lines = Sequence[dict[str, Any]]
+Lines = Sequence[Completion]
 """The stored lines of one generation and its follow-ups, in order of stage."""
 
 
@@ -39,11 +39,11 @@ def follow_up_plan(stage: int, run: RunDirectory, asking: Asking, key: Key) -> P
     def make() -> Iterator[Request]:
         count = len(asking.examples)
         for first in range(0, count, _BLOCK):
-            by_place: dict[tuple[int, int], list[dict[str, Any]]] = {}
+            by_place: dict[tuple[int, int], list[Completion]] = {}
             rows = index.rows(first, min(first + _BLOCK, count))
-            for line in read_lines(run.completions, index, rows):
-                if line["stage"] < stage:
-                    by_place.setdefault((line["example"], line["sample"]), []).append(line)
+            for line in read_lines(run.completions, index, rows, Completion):
+                if line.stage < stage:
+                    by_place.setdefault((line.example, line.sample), []).append(line)
             for lines in by_place.values():
                 lacking = _lacking(stage, asking.format, key, lines)
                 if lacking:
@@ -65,13 +65,13 @@ def _lacking(stage: int, fmt: AnswerFormat, key: Key, lines: Lines) -> list[int]
 
 def _request(stage: int, asking: Asking, key: Key, lines: Lines, lacking: Sequence[int]) -> Request:
     """Ask for what is lacking, after all that was said before."""
-    row, fmt = lines[0]["example"], asking.format
+    row, fmt = lines[0].example, asking.format
     example = asking.examples[row]
     messages = list(asking.template.ask(example.question))
     for count, line in enumerate(lines, start=1):
-        messages.append(Message("assistant", line["text"]))
+        messages.append(Message("assistant", line.text))
         if count < len(lines):
-            then = lines[count]["stage"]
+            then = lines[count].stage
             messages.append(_ask(then, fmt, _lacking(then, fmt, key, lines[:count])))
     messages.append(_ask(stage, fmt, lacking))
     question = make_question(
@@ -81,7 +81,7 @@ def _request(stage: int, asking: Asking, key: Key, lines: Lines, lacking: Sequen
         Sampling(temperature=0.0, top_p=1.0, max_tokens=TOKENS[stage] * len(lacking)),
         endings=(f"</{STAGES[stage]}{fmt.suffix(lacking[-1])}>",),
     )
-    return make_request(asking, question, row, lines[0]["sample"], stage=stage)
+    return make_request(asking, question, row, lines[0].sample, stage=stage)
 
 
 def _ask(stage: int, fmt: AnswerFormat, lacking: Sequence[int]) -> Message:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from marl_eval.answers import AnswerFormat, ParsedAnswers, reader
 from marl_eval.normalization import Key, normalize
+from marl_eval.types import Completion
 
 T = TypeVar("T")
 
-GenerationReader = Callable[[Sequence[dict[str, Any]]], ParsedAnswers]
+GenerationReader = Callable[[Sequence[Completion]], ParsedAnswers]
 """From the stored lines of one generation, in order of stage, to what it holds."""
 
 
@@ -25,11 +26,11 @@ def generation_reader(fmt: AnswerFormat, key: Key = normalize) -> GenerationRead
     read = reader(fmt, key)
     again = reader(replace(fmt, reasoning=False, analysis=False), key)
 
-    def read_lines(lines: Sequence[dict[str, Any]]) -> ParsedAnswers:
+    def read_lines(lines: Sequence[Completion]) -> ParsedAnswers:
         line = lines[0]
-        parsed = read(line["text"], line["reasoning"], line["thinking_opened"])
+        parsed = read(line.text, line.reasoning, line.thinking_opened)
         for line in lines[1:]:
-            more = again(line["text"], line["reasoning"], line["thinking_opened"])
+            more = again(line.text, line.reasoning, line.thinking_opened)
             parsed = parsed._replace(
                 answers=_fill(parsed.answers, more.answers),
                 confidences=_fill(parsed.confidences, more.confidences),

@@ -1,189 +1,257 @@
-"""Grading a block of stored generations: parse, pool, grade, rank, lay out as rows."""
+"""Grading a block of examples: all of its answers at once, as arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from marl_eval.generation import GenerationReader
-from marl_eval.matching import match_keys
-from marl_eval.score_table import MISSING, SCHEMA
+from marl_eval.answers import AnswerFormat
+from marl_eval.matching import WRONG
+from marl_eval.reading import Reader, Readings, Stages, read_generations
+from marl_eval.score_rows import Graded, lay_out
+from marl_eval.score_table import Array, Source
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Task
-from marl_eval.types import Example
+from marl_eval.types import Completion, Example
+from marl_eval.vocabulary import EMPTY, NOTHING, Vocabulary, in_row, look_up
 
-Summary = tuple[bool | None, str | None, str | None, int | None, int | None, int | None]
-"""Of one generation: strict, finish_reason, deviations, and its three counts of tokens."""
-
-_ABSENT: Summary = (None, None, None, None, None, None)
+_UNREAD = 1 << 30
+"""From here on count the keys of answers that were graded elsewhere and cannot be read here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """What is needed to grade the generations of one run."""
+    """What is needed to grade the generations of one run.
 
-    layout: SetLayout
-    read: GenerationReader
+    ``fmt`` is the format of one generation. With ``strict``, a generation that deviates from the
+    format at all holds no answers. ``stated`` is the source of the confidences by which answers
+    rank, None where there are none. ``overlap``: compare the reasoning of generations.
+    """
+
     task: Task
+    layout: SetLayout
+    fmt: AnswerFormat
+    exclusive: bool
     strict: bool
-
-
-@dataclass(slots=True)
-class _Graded:
-    """The columns of a block while it is being graded: one entry an answer, or a generation."""
-
-    answers: list[str | None] = field(default_factory=list)
-    confidences: list[float | None] = field(default_factory=list)
-    gold: list[int] = field(default_factory=list)
-    weights: list[float | None] = field(default_factory=list)
-    same_as: list[int] = field(default_factory=list)
-    generations: list[Summary] = field(default_factory=list)
+    stated: Source | None
+    overlap: bool
 
 
 def grade_block(
     scorer: Scorer,
     examples: Sequence[Example],
     places: Sequence[tuple[int, int]],
-    lines: Sequence[dict[str, Any]],
+    lines: Sequence[Completion],
 ) -> pa.Table:
-    """Grade the generations of some examples.
+    """Grade the generations of some examples; give their rows of ``scores.parquet``.
 
     ``places`` says of each line which generation of the block it is (from 0) and its stage.
     """
     layout = scorer.layout
-    samples = layout.samples
-    absent = (None,) * (layout.k // layout.members)
-    given: Sequence[str | None]
-    stated: Sequence[float | None]
-    stages: list[list[dict[str, Any]] | None] = [None] * (len(examples) * samples)
+    generations = _by_generation(len(examples) * layout.samples, places, lines)
+    vocabulary = Vocabulary(scorer.task.key)
+    asked = [
+        min(example.asked, scorer.fmt.k) if example.asked and layout.members == 1 else None
+        for example in examples
+        for _ in range(layout.samples)
+    ]
+    read = read_generations(
+        Reader(scorer.fmt, scorer.task.key, scorer.strict), vocabulary, generations, asked
+    )
+    rows = np.repeat(np.arange(len(examples)), layout.samples)[:, None]
+    gold = _grades(scorer, examples, vocabulary, read, rows)
+    given = read.numbers != NOTHING
+    _take_recorded(generations, asked, gold, given)
+    keys = np.append(vocabulary.keys_by_number(), EMPTY)[read.numbers]
+    sizes = np.array([len(example.gold) for example in examples], dtype=np.int64)
+    # A recorded answer whose text we cannot read is like no other.
+    unread = given & (read.numbers == NOTHING)
+    keys[unread] = _UNREAD + np.flatnonzero(unread)
+    classes = np.where(gold >= 0, gold, sizes[rows] + keys)
+    there = np.array([stages is not None for stages in generations])
+    recorded = scorer.stated == "recorded"
+    graded = Graded(
+        examples=examples,
+        generations=generations,
+        read=read,
+        given=given,
+        texts=vocabulary.texts(),
+        confidence=_recorded(generations, scorer.fmt.k) if recorded else read.stated,
+        text_confidence=read.stated if recorded else None,
+        frequency=_frequencies(rows, classes, given, there, layout) if layout.samples > 1 else None,
+        gold=gold,
+        classes=classes,
+        sizes=sizes,
+        second_half=np.array([_second_half(example.id) for example in examples], dtype=np.bool_),
+        **_references(examples, vocabulary, rows, keys, gold, layout.k),
+    )
+    return lay_out(graded, layout, exclusive=scorer.exclusive, overlap=scorer.overlap)
+
+
+def _by_generation(
+    count: int, places: Sequence[tuple[int, int]], lines: Sequence[Completion]
+) -> list[Stages | None]:
+    """Put each generation's lines together; a follow-up without its generation is left out."""
+    generations: list[list[Completion] | None] = [None] * count
     for (generation, stage), line in zip(places, lines, strict=True):
-        earlier = stages[generation]
+        earlier = generations[generation]
         if stage == 0:
-            stages[generation] = [line]
+            generations[generation] = [line]
         elif earlier is not None:
             earlier.append(line)
-    graded = _Graded()
-    for row, example in enumerate(examples):
-        answers: list[str | None] = []
-        for of_generation in stages[row * samples : (row + 1) * samples]:
-            if of_generation is None:
-                given, stated, summary = absent, absent, _ABSENT
-            else:
-                given, stated, summary = _read_generation(scorer, of_generation)
-            answers += given
-            graded.confidences += stated
-            graded.generations.append(summary)
-        gold, same_as = _grade_example(scorer, example, answers)
-        graded.answers += answers
-        graded.gold += gold
-        graded.same_as += same_as
-        graded.weights += [example.gold[g].weight if g >= 0 else None for g in gold]
-    return _table(layout, examples, graded)
+    return list(generations)
 
 
-def _read_generation(
-    scorer: Scorer, stages: list[dict[str, Any]]
-) -> tuple[
-    Sequence[str | None],
-    Sequence[float | None],
-    Summary,
-]:
-    """Read one generation with the follow-ups that asked for what it lacked."""
-    line = stages[0]
-    parsed = scorer.read(stages)
-    answers, confidences = parsed.answers, parsed.confidences
-    if scorer.strict and not parsed.strict:
-        answers = confidences = (None,) * len(answers)
-    if len(stages) == 1:
-        prompt_tokens, completion_tokens = line["prompt_tokens"], line["completion_tokens"]
-    else:
-        prompt_tokens = sum(stage["prompt_tokens"] for stage in stages)
-        completion_tokens = sum(stage["completion_tokens"] for stage in stages)
-    summary = (
-        parsed.strict,
-        line["finish_reason"],
-        " ".join(parsed.deviations),
-        prompt_tokens,
-        completion_tokens,
-        line["reasoning_tokens"],
-    )
-    return answers, confidences, summary
-
-
-def _grade_example(
-    scorer: Scorer, example: Example, answers: Sequence[str | None]
-) -> tuple[list[int], list[int]]:
-    """Grade all answers of an example, and number the classes of those that are the same.
-
-    Answers that match the same gold answer are the same; so are wrong ones with equal keys.
-    """
-    given = [answer for answer in answers if answer is not None]
-    key = scorer.task.key
-    keys = [key(answer) for answer in given]
+def _grades(
+    scorer: Scorer,
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    read: Readings,
+    rows: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Give the index of the gold answer that each answer matches, or ``WRONG``: int64[G, A]."""
     if scorer.task.grade is None:
-        graded = match_keys(example, keys, key)
-    else:
-        graded = list(scorer.task.grade(example, given))
-    classes: dict[int | str, int] = {}
-    same = [
-        classes.setdefault(grade if grade >= 0 else own, len(classes))
-        for own, grade in zip(keys, graded, strict=True)
-    ]
-    if len(given) == len(answers):
-        return graded, same
-    rest = iter(zip(graded, same, strict=True))
-    pairs = [(MISSING, MISSING) if a is None else next(rest) for a in answers]
-    return [grade for grade, _ in pairs], [number for _, number in pairs]
+        return _match(examples, vocabulary, read.numbers, rows)
+    gold = np.full(read.numbers.shape, WRONG)
+    texts = vocabulary.texts()
+    each = scorer.layout.samples
+    for row, example in enumerate(examples):
+        own = read.numbers[row * each : (row + 1) * each]
+        there = own != NOTHING
+        gold[row * each : (row + 1) * each][there] = scorer.task.grade(
+            example, [texts[number] for number in own[there]]
+        )
+    return gold
 
 
-def _table(layout: SetLayout, examples: Sequence[Example], graded: _Graded) -> pa.Table:
-    """Lay out the rows of a block, one for each answer asked for."""
-    n, k, sets, members = len(examples), layout.k, layout.sets, layout.members
-    each = n * sets * k
-    answers = pa.array(graded.answers, pa.string())
-    gold = np.array(graded.gold)
-    missing = gold == MISSING
-    confidence = np.array(graded.confidences, dtype=np.float64)
-    confidence[missing] = np.nan
-    trust = np.where(missing, -2, np.where(np.isnan(confidence), -1, confidence))
-    order = np.argsort(-trust.reshape(-1, k), axis=1, kind="stable")
-    rank = np.argsort(order, axis=1)
-    per_generation = k // members
-    strict, finish, deviations, prompt, completion, reasoning = zip(
-        *graded.generations, strict=True
-    )
-    failed = np.array([value is None for value in strict]).reshape(-1, members).any(axis=1)
+def _take_recorded(
+    generations: Sequence[Stages | None],
+    asked: Sequence[int | None],
+    gold: NDArray[np.int64],
+    given: NDArray[np.bool_],
+) -> None:
+    """Put the grades that an import brought in place of ours.
 
-    def once(values: Sequence[object], kind: pa.DataType) -> pa.Array:
-        """Put a value of each generation on its first row only."""
-        spread: list[object] = [None] * each
-        spread[::per_generation] = values
-        return pa.array(spread, kind)
+    An answer that was graded there was given, also where its text cannot be read here. One that was
+    right is the gold answer it matches, or else the first.
+    """
+    for place, (stages, own) in enumerate(zip(generations, asked, strict=True)):
+        recorded = None if stages is None else stages[0].recorded
+        if recorded is not None and recorded.grades is not None:
+            for position, grade in enumerate(recorded.grades[: own or gold.shape[1]]):
+                if grade is not None:
+                    gold[place, position] = max(gold[place, position], 0) if grade else WRONG
+                    given[place, position] = True
 
-    columns = {
-        "example": pa.array([e.id for e in examples], pa.string()).take(
-            pa.array(np.repeat(np.arange(n), sets * k))
-        ),
-        "set": np.tile(np.repeat(np.arange(sets), k), n),
-        "position": np.tile(np.arange(k), n * sets),
-        "sample": np.tile(np.repeat(np.arange(layout.samples), per_generation), n),
-        "answer": answers,
-        "confidence": pa.array(confidence, from_pandas=True),
-        "rank": rank.ravel(),
-        "gold": pa.array(gold, mask=missing),
-        "gold_weight": pa.array(graded.weights, pa.float64()),
-        "same_as": pa.array(np.array(graded.same_as), mask=missing),
-        "gold_size": np.repeat([len(e.gold) for e in examples], sets * k),
-        "failed": np.repeat(failed, k),
-        "strict": once(strict, pa.bool_()),
-        "finish_reason": once(finish, pa.string()),
-        "deviations": once(deviations, pa.string()),
-        "prompt_tokens": once(prompt, pa.int64()),
-        "completion_tokens": once(completion, pa.int64()),
-        "reasoning_tokens": once(reasoning, pa.int64()),
+
+def _match(
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    numbers: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Match by key, as ``matching.match`` does: own names before aliases, earlier before later."""
+    known: list[int] = []
+    index: list[int] = []
+    key_of = vocabulary.key_of
+    for row, example in enumerate(examples):
+        shifted = row << 32
+        for place, gold in enumerate(example.gold):
+            known.append(shifted | key_of(gold.answer))
+            index.append(place)
+        for place, gold in enumerate(example.gold):
+            for alias in gold.aliases:
+                known.append(shifted | key_of(alias))
+                index.append(place)
+    # The last number stands for NOTHING.
+    keys = np.append(vocabulary.keys_by_number(), EMPTY)[numbers]
+    found = look_up(in_row(rows, keys), known, np.array(index, dtype=np.int64), default=WRONG)
+    found[keys == EMPTY] = WRONG
+    return found
+
+
+def _frequencies(
+    rows: NDArray[np.int64],
+    classes: NDArray[np.int64],
+    given: NDArray[np.bool_],
+    there: NDArray[np.bool_],
+    layout: SetLayout,
+) -> Array:
+    """Give the share of an example's generations that give each answer, float64[G, A].
+
+    Self-consistency: Wang et al. 2022, arXiv:2203.11171.
+    """
+    _, number = np.unique(in_row(rows, classes), return_inverse=True)
+    number = number.reshape(classes.shape)
+    sample = (np.arange(len(classes)) % layout.samples)[:, None]
+    pairs = np.unique((number * layout.samples + sample)[given])
+    generations = np.bincount(pairs // layout.samples, minlength=number.max(initial=0) + 1)
+    made = there.reshape(-1, layout.samples).sum(axis=1)
+    share = generations[number] / np.maximum(made, 1)[rows]
+    result: Array = np.where(given, share, np.nan)
+    return result
+
+
+def _references(
+    examples: Sequence[Example],
+    vocabulary: Vocabulary,
+    rows: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    gold: NDArray[np.int64],
+    k: int,
+) -> dict[str, Array]:
+    """Give what the data knows beyond right and wrong: weights, true probabilities, the truth."""
+    weights: list[float] = []
+    offsets, totals, best, truth = [], [], [], []
+    known: list[int] = []
+    values: list[float] = []
+    nan = float("nan")
+    for row, example in enumerate(examples):
+        offsets.append(len(weights))
+        own = [gold.weight for gold in example.gold]
+        weighted = any(weight is not None for weight in own)
+        own_weights = [weight or 0.0 for weight in own] if weighted else [0.0] * len(own)
+        weights += own_weights
+        totals.append(sum(own_weights) if weighted else nan)
+        chances = own_weights if weighted else []
+        if example.distribution is not None:
+            chances = [chance for _, chance in example.distribution]
+            known += [(row << 32) | vocabulary.key_of(text) for text, _ in example.distribution]
+            values += chances
+        best.append(sum(sorted(chances, reverse=True)[: example.asked or k]) if chances else nan)
+        truth.append(-1 if example.truth is None else vocabulary.key_of(example.truth))
+    place = np.array(offsets, dtype=np.int64)[rows] + np.maximum(gold, 0)
+    weight = np.append(np.array(weights), 0.0)[np.where(gold >= 0, place, -1)]
+    true = np.array(truth, dtype=np.int64)[rows]
+    exact = np.array([example.distribution is not None for example in examples])[rows]
+    chance = look_up(in_row(rows, keys), known, np.array(values), default=0.0)
+    listed = ~np.isnan(np.array(totals))[rows]
+    return {
+        "weight": weight,
+        "weight_total": np.array(totals),
+        "probability": np.where(exact, chance, np.where(listed, weight, np.nan)),
+        "best_probability": np.array(best),
+        "truth": np.where(true < 0, np.nan, keys == true),
     }
-    return pa.table(columns).cast(SCHEMA)
+
+
+def _recorded(generations: Sequence[Stages | None], answers: int) -> Array:
+    """Give the confidences that an import brought, float64[G, A]."""
+    result = np.full((len(generations), answers), np.nan)
+    for place, stages in enumerate(generations):
+        recorded = None if stages is None else stages[0].recorded
+        if recorded is not None and recorded.confidences is not None:
+            own = recorded.confidences[:answers]
+            result[place, : len(own)] = np.array(own, dtype=np.float64)
+    return result
+
+
+def _second_half(example_id: str) -> bool:
+    """Say in which half of the examples one is: a fair coin that only its id decides."""
+    digest = blake2b(example_id.encode("utf-8", "surrogatepass"), digest_size=1).digest()
+    return bool(digest[0] & 1)

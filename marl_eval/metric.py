@@ -20,11 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from marl_eval.estimators.division import over
 from marl_eval.score_table import ScoreTable, Shape
 
 Array = NDArray[np.float64]
 Statistics = Callable[[ScoreTable], "Array | csr_array[np.float64]"]
 Finish = Callable[[Array], Array]
+Noise = Callable[[Array, Array], Array]
+"""From sums and resampled sums to what resampling would give of a sample that is perfect but for its
+sampling error: how large a distance from perfection noise alone makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,10 @@ class Metric:
     ``bounds`` are the least and greatest value it can take. ``denominator`` gives, from a sum of
     statistics, how many ``counted`` things the value rests on. ``undefined`` says in words when the
     value is NaN. ``share`` gives, for a metric that leaves some answers out, the share of answers it
-    rests on, from a sum of statistics.
+    rests on, from a sum of statistics. ``curve`` names the curve that the metric is a point of, and
+    where on it. ``noise`` is given for a distance from perfection, which sampling error pushes up.
+    A metric that is not ``smooth`` in the sums, such as one that rests on a quantile, has percentile
+    intervals. Metrics that share one ``statistics`` function have it computed once.
     """
 
     name: str
@@ -47,6 +54,9 @@ class Metric:
     undefined: str
     doc: str
     share: Finish | None = None
+    curve: tuple[str, float] | None = None
+    noise: Noise | None = None
+    smooth: bool = True
 
     @property
     def summary(self) -> str:
@@ -59,8 +69,7 @@ MetricFamily = Callable[[Shape], Sequence[Metric]]
 
 def ratio(sums: Array) -> Array:
     """Finish a metric of two statistics: the first sum over the second, NaN over zero."""
-    total, count = sums[..., 0], sums[..., 1]
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return over(sums[..., 0], sums[..., 1])
 
 
 def second(sums: Array) -> Array:
@@ -83,7 +92,7 @@ def metric(
 
     def wrap(statistics: Statistics) -> Metric:
         return Metric(
-            name=name or statistics.__name__,
+            name=name or str(getattr(statistics, "__name__", "")),
             statistics=statistics,
             finish=finish,
             better=better,
@@ -91,20 +100,13 @@ def metric(
             counted=counted,
             denominator=denominator,
             undefined=undefined,
-            doc=cleandoc(statistics.__doc__ or ""),
+            doc=doc_of(statistics),
             share=share,
         )
 
     return wrap
 
 
-def mean_over_sets(values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Array:
-    """Give the statistics of a mean over examples of the mean over an example's sets.
-
-    ``values`` is [examples, sets]; sets that are not ``valid`` (a request failed) are left out, and
-    so are examples with no valid set. Returns float64[examples, 2].
-    """
-    sets = valid.sum(axis=1)
-    total = np.where(valid, values, 0).sum(axis=1, dtype=np.float64)
-    mean = np.divide(total, sets, out=np.zeros(len(sets)), where=sets > 0)
-    return np.column_stack([mean, (sets > 0).astype(np.float64)])
+def doc_of(function: Callable[..., object]) -> str:
+    """Give the docstring of a function, or of the one that a partial of it calls."""
+    return cleandoc(getattr(function, "func", function).__doc__ or "")

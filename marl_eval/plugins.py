@@ -39,9 +39,15 @@ def load_backend(name: str) -> OpenBackend:
     return backend
 
 
+def load_metric_family(name: str) -> MetricFamily:
+    """Load a family of metrics by name."""
+    family: MetricFamily = _load("metrics", "metric family", name)
+    return family
+
+
 def load_metric_families() -> list[MetricFamily]:
     """Load every installed family of metrics, in order of name."""
-    return [_load("metrics", "metric family", name) for name in found("metrics")]
+    return [load_metric_family(name) for name in found("metrics")]
 
 
 def _load(group: str, kind: str, name: str) -> Any:

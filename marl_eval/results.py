@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.sparse import issparse
 
 from marl_eval.errors import UserError
 from marl_eval.metric import Array, Metric, MetricFamily
-from marl_eval.score_table import READ_COLUMNS, ScoreTable, Shape, read_block
 from marl_eval.scoring import Scored
-from marl_eval.stats import Resampling, percentile_interval, resampling
-from marl_eval.store import RESULTS, SCORES, RunDirectory, dump_json, write_whole
+from marl_eval.stats import (
+    DEFAULT_INTERVAL,
+    IntervalMethod,
+    Resampling,
+    bca_interval,
+    interval_of_a_constant,
+    interval_of_a_distance,
+    jackknife_groups,
+    percentile_interval,
+)
+from marl_eval.store import RESULTS, RunDirectory, dump_json, write_whole
+from marl_eval.totals import Total, add_up, tables
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LEVEL = 0.95
 
 
@@ -44,6 +50,9 @@ class MetricResult(_Record):
     better: Literal["higher", "lower", "neither"] = Field(description="which way is better")
     share: float | None = Field(None, description="share of the answers asked for it rests on")
     reason: str | None = Field(None, description="why the value is undefined")
+    no_interval: str | None = Field(None, description="why a value has no interval")
+    curve: str | None = Field(None, description="the curve it is a point of")
+    at: float | None = Field(None, description="where on that curve")
 
 
 class Errors(_Record):
@@ -61,8 +70,12 @@ class Results(_Record):
     requests: int = Field(description="generations asked for, follow-ups not counted")
     errors: Errors
     parsing: Literal["lenient", "strict"] = Field(description="what of a malformed text counts")
+    confidence: Literal["recorded", "text"] | None = Field(
+        description="where the confidences come from; metrics of another source end in its name"
+    )
     interval: str = Field(description="what low and high are")
     resamples: int = Field(description="bootstrap resamples behind each interval")
+    currency: str | None = Field(description="of the metrics that count money")
     deviations: dict[str, int] = Field(description="generations with each deviation of format")
     metrics: dict[str, MetricResult]
 
@@ -79,98 +92,91 @@ def compute_results(
     *,
     strict: bool,
     resamples: int,
+    interval: IntervalMethod = DEFAULT_INTERVAL,
 ) -> Results:
     """Compute every metric that fits the run from its ``scores.parquet``."""
     metrics = [metric for family in families for metric in family(scored.shape)]
-    totals = _add_up(run, metrics, scored.shape, scored.examples, resamples)
+    draws = Resampling(scored.examples, resamples)
+
+    def weights(first: int, last: int) -> Array:
+        drawn = draws.between(first, last)
+        if interval == "percentile":
+            return drawn
+        return np.vstack([drawn, jackknife_groups(scored.examples, first, last)])
+
+    totals = add_up(metrics, tables(run, scored.shape), weights)
     return Results(
         schema_version=SCHEMA_VERSION,
         examples=scored.examples,
         requests=scored.requests,
         errors=Errors(failed=scored.failed, missing=scored.missing),
         parsing="strict" if strict else "lenient",
-        interval=f"{LEVEL:.0%} percentile bootstrap over examples",
+        confidence=scored.shape.stated,
+        interval=f"{LEVEL:.0%} {interval} bootstrap over examples (calibration errors: basic)",
         resamples=resamples,
+        currency=None if scored.shape.price is None else scored.shape.price.currency,
         deviations=scored.deviations,
         metrics={
-            metric.name: _result(metric, total)
-            for metric, total in zip(metrics, totals, strict=True)
+            metric.name: _result(metric, totals.get(metric.statistics), resamples, interval)
+            for metric in metrics
         },
     )
 
 
-@dataclass(slots=True)
-class _Total:
-    """One metric's statistics added up over examples.
-
-    ``sums`` float64[d] as they are, ``resampled`` float64[resamples, d] under each resample, ``n``
-    the examples that contributed anything.
-    """
-
-    sums: Array
-    resampled: Array
-    n: int
-
-
-def _add_up(
-    run: RunDirectory, metrics: Sequence[Metric], shape: Shape, examples: int, resamples: int
-) -> list[_Total]:
-    """Add up every metric's statistics, block by block."""
-    draws = resampling(examples, resamples)
-    totals: list[_Total] = []
-    file = pq.ParquetFile(run.path / SCORES)
-    for block in range(file.num_row_groups):
-        table = read_block(file.read_row_group(block, columns=READ_COLUMNS), shape)
-        parts = _block_totals(metrics, table, draws, block)
-        if not totals:
-            totals = parts
-            continue
-        for total, part in zip(totals, parts, strict=True):
-            total.sums += part.sums
-            total.resampled += part.resampled
-            total.n += part.n
-    return totals
-
-
-def _block_totals(
-    metrics: Sequence[Metric], table: ScoreTable, draws: Resampling, block: int
-) -> list[_Total]:
-    """Add up one block; the weights meet the dense statistics of all metrics in one product."""
-    statistics = [metric.statistics(table) for metric in metrics]
-    weights = draws.weights(block)
-    product = weights @ np.hstack([rows for rows in statistics if not issparse(rows)])
-    totals: list[_Total] = []
-    column = 0
-    for rows in statistics:
-        width = rows.shape[1]
-        sums: Array = np.asarray(rows.sum(axis=0), dtype=np.float64).reshape(width)
-        if issparse(rows):
-            resampled: Array = np.ascontiguousarray((rows.T @ weights.T).T)
-            contributing = len(np.unique(rows.nonzero()[0]))
-        else:
-            resampled = product[:, column : column + width].copy()
-            column += width
-            contributing = int(np.count_nonzero(np.asarray(rows).any(axis=1)))
-        totals.append(_Total(sums, resampled, contributing))
-    return totals
-
-
-def _result(metric: Metric, total: _Total) -> MetricResult:
+def _result(
+    metric: Metric, total: Total | None, resamples: int, method: IntervalMethod
+) -> MetricResult:
+    if total is None:
+        return MetricResult(
+            value=None, low=None, high=None, n=0, denominator=0, counted=metric.counted,
+            better=metric.better, reason="there is no example",
+        )  # fmt: skip
     value = float(metric.finish(total.sums))
-    low, high = float("nan"), float("nan")
-    if total.n > 1 and len(total.resampled) > 0 and math.isfinite(value):
-        low, high = percentile_interval(metric.finish(total.resampled), LEVEL)
+    low, high, no_interval = _interval(metric, total, value, resamples, method)
+    name, at = metric.curve if metric.curve is not None else (None, None)
     return MetricResult(
         value=_number(value),
         low=_number(low),
         high=_number(high),
-        n=total.n,
+        n=total.n[metric.name],
         denominator=float(metric.denominator(total.sums)),
         counted=metric.counted,
         better=metric.better,
         share=None if metric.share is None else _number(float(metric.share(total.sums))),
         reason=None if math.isfinite(value) else metric.undefined,
+        no_interval=no_interval,
+        curve=name,
+        at=at,
     )
+
+
+def _interval(
+    metric: Metric, total: Total, value: float, resamples: int, method: IntervalMethod
+) -> tuple[float, float, str | None]:
+    """Give the ends of a metric's interval, or why there is none."""
+    nan = float("nan")
+    if not math.isfinite(value):
+        return nan, nan, None
+    if resamples == 0:
+        return nan, nan, "no resamples were asked for"
+    if total.n[metric.name] < 2:
+        return nan, nan, "one example has no spread"
+    resampled = metric.finish(total.weighted[:resamples])
+    if metric.noise is not None:
+        noise = metric.finish(metric.noise(total.sums, total.weighted[:resamples]))
+        low, high = interval_of_a_distance(value, resampled, noise, metric.bounds, LEVEL)
+    elif method == "BCa" and metric.smooth:
+        without = metric.finish(total.sums - total.weighted[resamples:])
+        low, high = bca_interval(value, resampled, without, LEVEL)
+    else:
+        low, high = percentile_interval(resampled, LEVEL)
+    if high - low > 1e-12 * max(abs(value), 1):
+        return low, high, None
+    rests = min(total.n[metric.name], float(metric.denominator(total.sums)))
+    low, high = interval_of_a_constant(value, metric.bounds, rests, LEVEL)
+    if math.isnan(low) or math.isnan(high):
+        return nan, nan, "every example gives the same value, and nothing bounds it"
+    return low, high, None
 
 
 def _number(value: float) -> float | None:

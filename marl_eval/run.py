@@ -13,26 +13,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from marl_eval.answers import AnswerFormat
 from marl_eval.backends import Backend
 from marl_eval.errors import UserError
 from marl_eval.followup import STAGES, follow_up_plan
 from marl_eval.identity import default_path, differences, identity
-from marl_eval.lines import Appender, index_lines
+from marl_eval.line_index import index_lines
+from marl_eval.lines import Appender
+from marl_eval.money import read_price
 from marl_eval.plan import Plan
-from marl_eval.plugins import load_metric_families, load_task
+from marl_eval.plugins import load_metric_families
 from marl_eval.preparation import Prepared, prepare
 from marl_eval.progress import Progress, silent
 from marl_eval.prompts import PromptTemplate
 from marl_eval.provenance import machine, versions
 from marl_eval.results import Results, compute_results, write_results
-from marl_eval.scoring import write_scores
-from marl_eval.settings import RunSettings, make_settings
-from marl_eval.stats import DEFAULT_RESAMPLES
+from marl_eval.scoring import ScoringOptions, write_scores
+from marl_eval.settings import SCORING, RunSettings, make_settings
+from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.store import EXAMPLES, MACHINE, RUN, RunDirectory, dump_json, write_whole
-from marl_eval.strategies import SetLayout
 from marl_eval.types import Completion, Failure, Message, Request
 
 
@@ -61,13 +59,14 @@ def evaluate(
         StorageError: if the run directory cannot be written any more.
     """
     settings = settings if settings is not None else make_settings(values)
+    if settings.prices is not None:
+        read_price(settings.prices, settings.model)
     prepared = prepare(settings)
     run = RunDirectory(settings.out or default_path(prepared.record))
     with run.locked():
         _begin(run, prepared)
         _generate(run, prepared, settings, progress)
-        results = score(run.path, strict=settings.strict, resamples=settings.resamples)
-    return RunResult(run.path, results.results)
+        return score(run.path, **{name: getattr(settings, name) for name in SCORING})
 
 
 def _begin(run: RunDirectory, prepared: Prepared) -> None:
@@ -132,7 +131,7 @@ def _answer(
                 errors.append([item for item in group if isinstance(item, Failure)])
                 completions.append(finished)
                 requests += len(group)
-                made = sum(item.completion_tokens for item in finished)
+                made = sum(item.completion_tokens or 0 for item in finished)
                 tokens += made
                 advance(len(group), made)
     finally:
@@ -143,9 +142,7 @@ def _answer(
 
 def _add_session(run: RunDirectory, session: dict[str, Any]) -> None:
     """Add to the file of clocks and machines, which is kept apart from the results."""
-    path = run.path / MACHINE
-    sessions = orjson.loads(path.read_bytes()) if path.exists() else []
-    write_whole(path, dump_json([*sessions, session]))
+    write_whole(run.path / MACHINE, dump_json([*run.read_sessions(), session]))
 
 
 def read_template(record: Mapping[str, Any]) -> PromptTemplate:
@@ -153,28 +150,35 @@ def read_template(record: Mapping[str, Any]) -> PromptTemplate:
     return PromptTemplate(tuple(Message(**message) for message in record["prompt"]["messages"]))
 
 
-def score(path: Path, *, strict: bool = False, resamples: int = DEFAULT_RESAMPLES) -> RunResult:
+def score(
+    path: Path,
+    *,
+    strict: bool = False,
+    resamples: int = DEFAULT_RESAMPLES,
+    interval: IntervalMethod = DEFAULT_INTERVAL,
+    overlap: bool = True,
+    prices: Path | None = None,
+    workers: int = 1,
+) -> RunResult:
     """Score a run from its directory alone, without the model or the data.
 
-    Writes ``scores.parquet`` and ``results.json``.
+    Writes ``scores.parquet`` and ``results.json``. See ``RunSettings`` for the arguments.
 
     Raises:
-        UserError: if this is not a run directory.
+        UserError: if this is not a run directory, or ``prices`` does not hold the run's model.
         StorageError: if it cannot be written.
     """
     run = RunDirectory(path)
-    record = run.read_run()
-    task = load_task(record["task"]["name"])
-    scored = write_scores(
-        run,
-        task,
-        SetLayout(**record["layout"]),
-        AnswerFormat(**record["format"]),
-        exclusive=record["task"]["exclusive"],
-        strict=strict,
-    )
+    model = run.read_run()["settings"]["model"]
+    price = None if prices is None else read_price(prices, model)
+    scored = write_scores(run, ScoringOptions(strict, overlap, price, workers))
     results = compute_results(
-        run, scored, load_metric_families(), strict=strict, resamples=resamples
+        run,
+        scored,
+        load_metric_families(),
+        strict=strict,
+        resamples=resamples,
+        interval=interval,
     )
     write_results(run, results)
     return RunResult(path, results)

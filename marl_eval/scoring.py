@@ -7,26 +7,51 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marl_eval.answers import AnswerFormat
-from marl_eval.errors import storage_error
-from marl_eval.generation import generation_reader
+from marl_eval.errors import UserError, storage_error
 from marl_eval.grading import Scorer, grade_block
-from marl_eval.lines import index_lines, read_lines
-from marl_eval.score_table import BLOCK, SCHEMA, Shape
+from marl_eval.line_index import index_lines
+from marl_eval.lines import read_lines
+from marl_eval.money import Price
+from marl_eval.parallel import in_order
+from marl_eval.plugins import load_task
+from marl_eval.score_table import SCHEMA, SET, Array, Shape, block_size
 from marl_eval.store import SCORES, RunDirectory
 from marl_eval.strategies import SetLayout
-from marl_eval.task import Task
+from marl_eval.types import Completion
 
-_MOST_LEVELS = 4096
+_MOST_LEVELS, _GRID = 4096, 1024
+_REPETITIVE = ["example", "answer", "finish_reason", "deviations"]
+"""Columns that are stored as a dictionary; for the others it costs more time than it saves room."""
+_SHAPE = "marl_eval.shape"
+"""Under this name ``scores.parquet`` carries the shape of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """How a run is scored.
+
+    ``strict``: a generation that deviates from the format at all holds no answers; otherwise what
+    can be read of it counts. ``overlap``: compare the reasoning of an example's generations.
+    ``price`` of tokens, None if money is not to be told. ``workers``: processes, which change
+    nothing but the speed.
+    """
+
+    strict: bool = False
+    overlap: bool = True
+    price: Price | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,74 +70,166 @@ class Scored:
     deviations: dict[str, int]
 
 
-def write_scores(
-    run: RunDirectory,
-    task: Task,
-    layout: SetLayout,
-    fmt: AnswerFormat,
-    *,
-    exclusive: bool,
-    strict: bool,
-) -> Scored:
+def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
     """Grade every completion of a run and write ``scores.parquet``.
 
-    ``fmt`` is the format of one generation. With ``strict``, a generation that deviates from the
-    format at all holds no answers; otherwise what can be read of it counts.
-
     Raises:
+        UserError: if this is not a run directory, or a file of it is damaged.
         StorageError: if the file cannot be written.
     """
-    scorer = Scorer(
-        layout=layout,
-        read=generation_reader(fmt, task.key),
-        task=task,
-        strict=strict,
-    )
-    index = index_lines(run.completions)
-    failures = index_lines(run.errors)
-    offsets = run.example_offsets()
-    count = len(offsets) - 1
-    levels: set[float] = set()
-    deviations: Counter[str] = Counter()
+    scorer = scorer_of(run.read_run(), options)
+    blocks = _Blocks(run, scorer)
+    found = _Found()
     target = run.path / SCORES
     temporary = target.with_name(f".{SCORES}")
     try:
         with (
-            _no_garbage_collection(),
-            pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
+            pq.ParquetWriter(
+                temporary, SCHEMA, compression="lz4", use_dictionary=_REPETITIVE
+            ) as writer,
+            in_order(blocks.grade, blocks.count, options.workers) as graded,
         ):
-            for start in range(0, count, BLOCK):
-                stop = min(start + BLOCK, count)
-                examples = run.read_examples(offsets, slice(start, stop))
-                found = index.rows(start, stop)
-                places = index.places(found, start, layout.samples)
-                lines = read_lines(run.completions, index, found)
-                rows = grade_block(scorer, examples, places, lines)
-                levels.update(rows.column("confidence").drop_null().unique().to_pylist())
-                deviations.update(_count_deviations(rows))
-                writer.write_table(rows, row_group_size=len(rows))
+            for rows in graded:
+                found.add(rows, scorer.layout)
+                writer.write_table(rows, row_group_size=max(len(rows), 1))
+            shape = found.shape(scorer, options.price)
+            writer.add_key_value_metadata({_SHAPE: _dump_shape(shape)})
         temporary.replace(target)
     except OSError as error:
+        raise storage_error(target, error) from error
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        raise storage_error(target, error) from error
-    requests = count * layout.samples
-    asked = index.questions() + failures.questions()
+    failures = index_lines(run.errors)
+    requests = found.requests
     return Scored(
-        shape=Shape(
-            k=layout.k,
-            sets=layout.sets,
-            members=layout.members,
-            confidence=fmt.confidence,
-            exclusive=exclusive,
-            levels=_grid(levels),
-        ),
-        examples=count,
+        shape=shape,
+        examples=blocks.examples,
         requests=requests,
         failed=len(failures),
-        missing=max(requests - asked, 0),
-        deviations=dict(sorted(deviations.items())),
+        missing=max(requests - blocks.index.questions() - failures.questions(), 0),
+        deviations=dict(sorted(found.deviations.items())),
     )
+
+
+def _dump_shape(shape: Shape) -> str:
+    values = {field.name: getattr(shape, field.name) for field in fields(shape)}
+    values["levels"] = {source: levels.tolist() for source, levels in shape.levels.items()}
+    return msgspec.json.encode(values).decode()
+
+
+def read_shape(run: RunDirectory) -> Shape:
+    """Read the shape of a scored run, which its ``scores.parquet`` carries.
+
+    Raises:
+        UserError: if the run has not been scored, or by another version.
+    """
+    run.read_run()
+    try:
+        metadata = pq.read_metadata(run.path / SCORES).metadata or {}
+        values = msgspec.json.decode(metadata[_SHAPE.encode()])
+        price = values.pop("price")
+        levels = {source: np.array(own) for source, own in values.pop("levels").items()}
+        return Shape(**values, levels=levels, price=None if price is None else Price(**price))
+    except FileNotFoundError:
+        found = "has not been scored"
+    except (KeyError, TypeError, pa.ArrowInvalid, msgspec.DecodeError):
+        found = "was scored by another version"
+    raise UserError(f"{run.path} {found}: score it with 'marl-eval score {run.path}'.")
+
+
+def scorer_of(record: Mapping[str, Any], options: ScoringOptions) -> Scorer:
+    """Give what grades the run that a ``run.json`` tells of."""
+    layout, fmt = SetLayout(**record["layout"]), AnswerFormat(**record["format"])
+    recorded = bool(record.get("recorded", {}).get("confidences"))
+    return Scorer(
+        task=load_task(record["task"]["name"]),
+        layout=layout,
+        fmt=fmt,
+        exclusive=record["task"]["exclusive"],
+        strict=options.strict,
+        stated="recorded" if recorded else "text" if fmt.confidence else None,
+        overlap=options.overlap and layout.samples > 1,
+    )
+
+
+class _Blocks:
+    """The examples of a run, ``block_size`` at a time."""
+
+    def __init__(self, run: RunDirectory, scorer: Scorer) -> None:
+        self._run = run
+        self._scorer = scorer
+        self.index = index_lines(run.completions)
+        self._offsets = run.example_offsets()
+        self.examples = len(self._offsets) - 1
+        self._size = block_size(scorer.layout.samples)
+        self.count = -(-self.examples // self._size)
+
+    def grade(self, block: int) -> pa.Table:
+        """Grade one block."""
+        start, stop = block * self._size, min((block + 1) * self._size, self.examples)
+        with _no_garbage_collection():
+            examples = self._run.read_examples(self._offsets, slice(start, stop))
+            found = self.index.rows(start, stop)
+            places = self.index.places(found, start, self._scorer.layout.samples)
+            lines = read_lines(self._run.completions, self.index, found, Completion)
+            return grade_block(self._scorer, examples, places, lines)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is learnt of a run from its rows, block after block."""
+
+    deviations: Counter[str] = field(default_factory=Counter)
+    levels: dict[str, set[float]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    requests: int = 0
+
+    def add(self, rows: pa.Table, layout: SetLayout) -> None:
+        """Take in a block's rows."""
+        asked = rows.column("asked").to_numpy().reshape(-1, layout.k // layout.members)
+        self.requests += int(np.count_nonzero(asked[:, 0]))
+        for entry in rows.column("deviations").value_counts().to_pylist():
+            for deviation in (entry["values"] or "").split():
+                self.deviations[deviation] += entry["counts"]
+        for name in rows.column_names:
+            if rows.column(name).null_count < len(rows):
+                self.known.add(name)
+                if "confidence" in name:
+                    distinct = pc.unique(rows.column(name).drop_null()).to_pylist()
+                    self.levels.setdefault(name, set()).update(distinct)
+
+    def shape(self, scorer: Scorer, price: Price | None) -> Shape:
+        levels: dict[str, Array] = {}
+        if scorer.stated is not None:
+            levels[scorer.stated] = self._grid("confidence")
+            levels[SET] = self._grid("set_confidence")
+        for source in ("text", "logprob", "frequency"):
+            if f"confidence_{source}" in self.known:
+                levels[source] = self._grid(f"confidence_{source}")
+        exact, weighted = "best_probability" in self.known, "weight_total" in self.known
+        kind: Literal["exclusive", "independent"] = "independent"
+        if weighted or scorer.exclusive:
+            kind = "exclusive"
+        return Shape(
+            k=scorer.layout.k,
+            sets=scorer.layout.sets,
+            members=scorer.layout.members,
+            exclusive=scorer.exclusive,
+            levels=levels,
+            weighted=weighted,
+            reference=kind if exact else None,
+            truth="truth" in self.known,
+            overlap=scorer.overlap,
+            price=price,
+        )
+
+    def _grid(self, name: str) -> Array:
+        """Give the distinct confidences, or a grid of 1/1024 where there are too many of them."""
+        distinct = self.levels.get(name, set())
+        if len(distinct) <= _MOST_LEVELS:
+            return np.array(sorted(distinct), dtype=np.float64)
+        return np.linspace(0, 1, _GRID + 1)
 
 
 @contextmanager
@@ -125,18 +242,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _grid(levels: set[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Give the distinct confidences, or a grid of 1/4096 where there are too many of them."""
-    if len(levels) <= _MOST_LEVELS:
-        return np.array(sorted(levels))
-    return np.linspace(0, 1, _MOST_LEVELS + 1)
-
-
-def _count_deviations(rows: pa.Table) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for entry in rows.column("deviations").value_counts().to_pylist():
-        for deviation in (entry["values"] or "").split():
-            counted[deviation] += entry["counts"]
-    return counted

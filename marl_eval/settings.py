@@ -10,8 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from marl_eval.errors import UserError, unknown
-from marl_eval.stats import DEFAULT_RESAMPLES
+from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.strategies import DEFAULT_K, SetLayout, Strategy, set_layout
+
+SCORING = ["strict", "resamples", "interval", "overlap", "prices", "workers"]
+"""The settings that only decide how a run is scored."""
 
 
 class RunSettings(BaseModel):
@@ -42,6 +45,10 @@ class RunSettings(BaseModel):
     batch_size: int | None = Field(None, ge=1, description="generations made at once")
     strict: bool = Field(False, description="count only what a training reward would accept")
     resamples: int = Field(DEFAULT_RESAMPLES, ge=0, description="bootstrap resamples")
+    interval: IntervalMethod = Field(DEFAULT_INTERVAL, description="percentile or BCa")
+    overlap: bool = Field(True, description="compare the reasoning of a question's generations")
+    prices: Path | None = Field(None, description="YAML table of the prices of tokens")
+    workers: int = Field(1, ge=1, description="processes that score")
     out: Path | None = Field(None, description="run directory; named by the settings if not given")
 
     @model_validator(mode="after")
@@ -68,7 +75,7 @@ class RunSettings(BaseModel):
         Not the place of the data or of the wording (their content is identified apart), nor the
         task's options (which the task checks first), nor what only affects speed or scoring.
         """
-        outside = {"data", "prompt", "task_args", "batch_size", "strict", "resamples", "out"}
+        outside = {"data", "prompt", "task_args", "batch_size", "out", *SCORING}
         values = self.model_dump(mode="json", exclude=outside)
         values["k"] = self.layout.k
         values["model_args"] = {name: str(value) for name, value in self.model_args.items()}
@@ -109,7 +116,9 @@ def read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"The configuration {path} cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"The configuration {path} is not YAML: {error}.") from error
+        raise UserError(
+            f"The configuration {path} is not YAML: {' '.join(str(error).split())}."
+        ) from error
     if not isinstance(values, dict):
         raise UserError(f"The configuration {path} must be a table of settings, one a line.")
     return {str(name): value for name, value in values.items()}

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from marl_eval.answers import DEVIATIONS, AnswerFormat
+from marl_eval.answers import DEVIATIONS
+from marl_eval.catalogue import catalogue
 from marl_eval.errors import UserError
-from marl_eval.generation import generation_reader
-from marl_eval.lines import index_lines, read_lines
-from marl_eval.plugins import found, load_metric_families, load_task
+from marl_eval.grading import grade_block
+from marl_eval.line_index import index_lines
+from marl_eval.lines import read_lines
+from marl_eval.plugins import found, load_task
 from marl_eval.results import MetricResult, Results
 from marl_eval.run import read_template
-from marl_eval.score_table import Shape
+from marl_eval.scoring import ScoringOptions, scorer_of
 from marl_eval.store import RunDirectory
-from marl_eval.types import Example
+from marl_eval.types import Completion, Example, Failure, Message
 
+_ROUNDING = 1e-12
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -31,19 +34,27 @@ def inert(text: str) -> str:
     return visible.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _console() -> Console:
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 120
-    return console
+def console(width: int = 120) -> Console:
+    """Give a console for plain text, of that width where it is no terminal."""
+    screen = Console(highlight=False, markup=False, emoji=False)
+    if not screen.is_terminal:
+        screen.width = width
+    return screen
+
+
+def number(value: float | None) -> str:
+    """Write a number for people: four digits, a dash for none, nothing of what rounding left."""
+    if value is None:
+        return "-"
+    return "0" if abs(value) < _ROUNDING else f"{value:.4g}"
 
 
 def print_table(path: Path, results: Results) -> None:
     """Print every metric of a run."""
-    console = _console()
+    screen = console()
     record = RunDirectory(path).read_run()
     settings = record["settings"]
-    console.print(
+    screen.print(
         f"{inert(settings['model'])} on {settings['task']} ({results.examples} examples), "
         f"{settings['strategy']}, k = {settings['k']}, n = {settings['n']}"
     )
@@ -52,11 +63,36 @@ def print_table(path: Path, results: Results) -> None:
     for heading in ("value", "95 % interval", "rests on"):
         table.add_column(heading, justify="right" if heading != "rests on" else "left")
     for name, metric in results.metrics.items():
-        table.add_row(name, *_cells(metric))
-    console.print(table)
+        if metric.curve is None:
+            table.add_row(name, *_cells(metric))
+    screen.print(table)
+    for curve in dict.fromkeys(metric.curve for metric in results.metrics.values()):
+        if curve is not None:
+            screen.print(_curve_line(curve, results))
     for note in notes(results):
-        console.print(note, style="bold red" if note.startswith("ERRORS") else None)
-    console.print(f"{path}")
+        screen.print(note, style="bold red" if note.startswith("ERRORS") else None)
+    for line in _speed(path):
+        screen.print(line)
+    screen.print(f"{path}")
+
+
+def _curve_line(curve: str, results: Results) -> str:
+    """Tell a curve's points in one line."""
+    points = [metric for metric in results.metrics.values() if metric.curve == curve]
+    told = [f"{point.at:g}: {number(point.value)}" for point in points]
+    return f"{curve}@  " + "   ".join(told)
+
+
+def _speed(path: Path) -> list[str]:
+    """Tell how long the run took, from the file of clocks, which is no part of the results."""
+    sessions = RunDirectory(path).read_sessions()
+    if not sessions:
+        return []
+    seconds = sum(session["seconds"] for session in sessions)
+    tokens = sum(session["tokens"] for session in sessions)
+    return [
+        f"generated {tokens:,} tokens in {seconds:,.0f} s ({tokens / max(seconds, 1e-3):,.0f}/s)"
+    ]
 
 
 def notes(results: Results) -> list[str]:
@@ -76,12 +112,12 @@ def notes(results: Results) -> list[str]:
 def _cells(metric: MetricResult) -> tuple[str, str, str]:
     rests = f"{metric.denominator:g} {metric.counted}"
     if metric.share is not None:
-        rests += f", {metric.share:.1%} of the answers asked for"
+        rests += f", {metric.share:.1%} of those asked for"
     if metric.value is None:
         return "-", "-", f"undefined: {metric.reason}"
     if metric.low is None or metric.high is None:
-        return f"{metric.value:.4g}", "-", rests
-    return f"{metric.value:.4g}", f"[{metric.low:.4g}, {metric.high:.4g}]", rests
+        return number(metric.value), "-", f"{rests}; no interval: {metric.no_interval}"
+    return number(metric.value), f"[{number(metric.low)}, {number(metric.high)}]", rests
 
 
 def print_example(path: Path, wanted: str) -> None:
@@ -93,52 +129,67 @@ def print_example(path: Path, wanted: str) -> None:
     run = RunDirectory(path)
     record = run.read_run()
     row, example = _find(run, wanted)
-    task = load_task(record["task"]["name"])
-    fmt = AnswerFormat(**record["format"])
-    console = _console()
-    console.print(f"example {row}: {inert(example.id)}", style="bold")
-    for message in read_template(record).ask(example.question):
-        console.print(f"\n[{message.role}]", style="bold")
-        console.print(Text(inert(message.content)))
-    console.print("\ngold", style="bold")
+    screen = console()
+    screen.print(f"example {row}: {inert(example.id)}", style="bold")
+    for message in _prompt(record, example):
+        screen.print(f"\n[{message.role}]", style="bold")
+        screen.print(Text(inert(message.content)))
+    screen.print("\ngold", style="bold")
     for index, gold in enumerate(example.gold):
         weight = "" if gold.weight is None else f"  (weight {gold.weight:.4g})"
-        console.print(f"  {index}: {inert(gold.answer)}{weight}")
-    index_ = index_lines(run.completions)
-    by_sample: dict[int, list[dict[str, Any]]] = {}
-    for line in read_lines(run.completions, index_, index_.rows(row, row + 1)):
-        by_sample.setdefault(line["sample"], []).append(line)
-    read = generation_reader(fmt, task.key)
-    for sample, lines in by_sample.items():
+        screen.print(f"  {index}: {inert(gold.answer)}{weight}")
+    index = index_lines(run.completions)
+    found = index.rows(row, row + 1)
+    lines = read_lines(run.completions, index, found, Completion)
+    scorer = scorer_of(record, ScoringOptions(overlap=False))
+    places = index.places(found, row, scorer.layout.samples)
+    answers = grade_block(scorer, [example], places, lines).to_pylist()
+    for sample in dict.fromkeys(line.sample for line in lines):
         for line in lines:
-            what = f"generation {sample}" + (
-                f", follow-up {line['stage']}" if line["stage"] else ""
-            )
-            console.print(
-                f"\n{what}: {line['prompt_tokens']} prompt and {line['completion_tokens']} "
-                f"generated tokens, ended by {line['finish_reason']}",
-                style="bold",
-            )
-            console.print(Text(inert(line["text"])))
-        parsed = read(lines)
-        given = [answer for answer in parsed.answers if answer is not None]
-        grades = iter(task.grader()(example, given))
-        console.print("\nanswers read", style="bold")
-        for position, (answer, confidence) in enumerate(
-            zip(parsed.answers, parsed.confidences, strict=True)
-        ):
-            stated = "" if confidence is None else f"  confidence {confidence:.4g}"
-            if answer is None:
-                console.print(f"  {position + 1}: missing")
-                continue
-            grade = next(grades)
-            verdict = f"right: gold {grade}" if grade >= 0 else "wrong"
-            console.print(f"  {position + 1}: {inert(answer)}{stated}  {verdict}")
-        for deviation in parsed.deviations:
-            console.print(f"  not as asked: {DEVIATIONS[deviation]}")
+            if line.sample == sample:
+                screen.print(_heading(line), style="bold")
+                screen.print(Text(inert(line.text)))
+        own = [answer for answer in answers if answer["sample"] == sample and answer["asked"]]
+        screen.print("\nanswers read", style="bold")
+        for number_, answer in enumerate(own, start=1):
+            screen.print(f"  {number_}: {_judged(answer)}")
+        for deviation in (own[0]["deviations"] or "").split() if own else []:
+            screen.print(f"  not as asked: {DEVIATIONS[deviation]}")
     failures = index_lines(run.errors)
-    for line in read_lines(run.errors, failures, failures.rows(row, row + 1)):
-        console.print(f"\nERROR in generation {line['sample']}: {inert(line['reason'])}")
+    for failure in read_lines(run.errors, failures, failures.rows(row, row + 1), Failure):
+        screen.print(f"\nERROR in generation {failure.sample}: {inert(failure.reason)}")
+
+
+def _heading(line: Completion) -> str:
+    """Say which generation a line is, and what it cost."""
+    what = f"generation {line.sample}" + (f", follow-up {line.stage}" if line.stage else "")
+    told = []
+    if line.prompt_tokens is not None:
+        told.append(f"{line.prompt_tokens} prompt tokens")
+    if line.completion_tokens is not None:
+        told.append(f"{line.completion_tokens} generated tokens")
+    if line.finish_reason is not None:
+        told.append(f"ended by {line.finish_reason}")
+    return f"\n{what}" + (f": {', '.join(told)}" if told else "")
+
+
+def _judged(answer: dict[str, Any]) -> str:
+    """Tell one answer with its confidence and its grade."""
+    if answer["gold"] is None:
+        return "missing"
+    confidence = answer["confidence"]
+    stated = "" if confidence is None else f"  confidence {confidence:.4g}"
+    verdict = f"right: gold {answer['gold']}" if answer["gold"] >= 0 else "wrong"
+    text = "(not readable here)" if answer["answer"] is None else inert(answer["answer"])
+    return f"{text}{stated}  {verdict}"
+
+
+def _prompt(record: dict[str, Any], example: Example) -> Sequence[Message]:
+    """Give the messages that were asked; an import knows the question alone."""
+    template = read_template(record)
+    return (
+        template.ask(example.question) if template.messages else [Message("user", example.question)]
+    )
 
 
 def _find(run: RunDirectory, wanted: str) -> tuple[int, Example]:
@@ -160,22 +211,21 @@ def _find(run: RunDirectory, wanted: str) -> tuple[int, Example]:
 
 def print_tasks() -> None:
     """Print the installed tasks with their options."""
-    console = _console()
+    screen = console()
     for name in found("tasks"):
         task = load_task(name)
-        console.print(f"{name}: {task.description}", style="bold")
+        screen.print(f"{name}: {task.description}", style="bold")
         for option, field in task.options.model_fields.items():
             about = f"  {field.description}" if field.description else ""
-            console.print(f"  {option}={field.default}{about}")
+            screen.print(f"  {option}={field.default}{about}")
 
 
 def print_metrics() -> None:
     """Print the installed metrics."""
-    console = _console()
-    shape = Shape(k=3, sets=2, members=1, confidence=True, exclusive=False, levels=np.array([]))
-    for family in load_metric_families():
-        for metric in family(shape):
-            low, high = metric.bounds
-            better = "" if metric.better == "neither" else f", {metric.better} is better"
-            console.print(f"{metric.name}  [{low:g}, {high:g}]{better}", style="bold")
-            console.print(Text("  " + metric.doc.replace("\n", "\n  ") + "\n"))
+    screen = console()
+    for entry in catalogue():
+        low, high = entry.metric.bounds
+        better = entry.metric.better
+        way = "" if better == "neither" else f", {better} is better"
+        screen.print(f"{entry.name}  [{low:g}, {high:g}]{way}", style="bold")
+        screen.print(Text("  " + entry.metric.doc.replace("\n", "\n  ") + "\n"))

@@ -14,16 +14,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from marl_eval.errors import UserError, storage_error
 from marl_eval.lines import json_line, line_offsets
-from marl_eval.types import Example, Gold
+from marl_eval.types import Example
 
 RUN, EXAMPLES, ERRORS = "run.json", "examples.jsonl", "errors.jsonl"
 COMPLETIONS = Path("completions") / "part-0.jsonl"
+_EXAMPLES = msgspec.json.Decoder(Example)
 SCORES, RESULTS, MACHINE = "scores.parquet", "results.json", "machine.json"
 
 
@@ -86,6 +88,14 @@ class RunDirectory:
             raise UserError(f"{file} cannot be read: {error}.") from error
         return value
 
+    def read_sessions(self) -> list[dict[str, Any]]:
+        """Read the file of clocks and machines: an entry for each time that the run went on."""
+        try:
+            sessions: list[dict[str, Any]] = orjson.loads((self.path / MACHINE).read_bytes())
+        except FileNotFoundError:
+            return []
+        return sessions
+
     def write_examples(self, examples: Sequence[Example]) -> None:
         """Write the examples, so that the run can be scored where the data is not."""
         write_whole(self.path / EXAMPLES, b"".join(map(json_line, examples)))
@@ -105,12 +115,19 @@ class RunDirectory:
             ) from None
 
     def read_examples(self, offsets: NDArray[np.int64], rows: slice) -> list[Example]:
-        """Read some of the examples."""
+        """Read some of the examples.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
         bounds = offsets[rows.start : rows.stop + 1]
         with (self.path / EXAMPLES).open("rb") as file:
             file.seek(int(bounds[0]))
             block = file.read(int(bounds[-1] - bounds[0]))
-        return [_example(orjson.loads(line)) for line in block.splitlines()]
+        try:
+            return _EXAMPLES.decode_lines(block)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path / EXAMPLES} is damaged: {error}.") from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -137,14 +154,3 @@ class RunDirectory:
             yield
         finally:
             os.close(descriptor)
-
-
-def _example(row: dict[str, Any]) -> Example:
-    distribution = row["distribution"]
-    return Example(
-        id=row["id"],
-        question=row["question"],
-        gold=tuple(Gold(g["answer"], tuple(g["aliases"]), g["weight"]) for g in row["gold"]),
-        distribution=None if distribution is None else tuple((a, p) for a, p in distribution),
-        meta=row["meta"],
-    )

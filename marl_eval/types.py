@@ -34,7 +34,9 @@ class Example:
 
     ``distribution`` lists, where it is known exactly, the probability in [0, 1] that each possible
     answer is in the gold set given the question; the probabilities sum to 1 only if exactly one
-    answer is right. ``meta`` holds plain JSON data of the task's own.
+    answer is right. ``meta`` holds plain JSON data of the task's own. ``truth`` is what turned out to
+    be the case, where the gold set lists what was plausible. ``asked`` is the number of answers asked
+    for, where a recorded run varied it; None is the run's K.
     """
 
     id: str
@@ -42,6 +44,8 @@ class Example:
     gold: tuple[Gold, ...]
     distribution: tuple[tuple[str, float], ...] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    truth: str | None = None
+    asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was recorded elsewhere about a generation's answers, one entry for each answer.
+
+    ``grades``: whether the answer is right (1) or wrong (0), None where nothing was recorded;
+    ``confidences`` in [0, 1], None where there is none.
+    """
+
+    grades: tuple[int | None, ...] | None = None
+    confidences: tuple[float | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One generation as the engine returned it; never edited afterwards.
 
     ``reasoning`` is text that a server returned apart from ``text``. ``thinking_opened`` says that
     the prompt itself already opened the reasoning, so that ``text`` starts inside it. Token counts
-    are the engine's own; ``reasoning_tokens`` (those up to the end of the reasoning) and
-    ``logprobs`` (of the generated tokens, natural logarithm, under the model's own distribution) are
-    None where the engine does not tell.
+    are the engine's own; ``reasoning_tokens`` are those up to the end of the reasoning. ``logprobs``
+    are those of the generated tokens, natural logarithm, under the model's own distribution, and
+    ``token_ends`` tells for each the number of characters of ``text`` up to its end. All of these are
+    None where the engine does not tell. ``recorded`` comes with a generation that was imported.
     """
 
     id: str
@@ -103,13 +120,15 @@ class Completion:
     sample: int
     stage: int
     text: str
-    prompt_tokens: int
-    completion_tokens: int
-    finish_reason: FinishReason
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    finish_reason: FinishReason | None
     reasoning: str | None = None
     reasoning_tokens: int | None = None
     thinking_opened: bool = False
     logprobs: tuple[float, ...] | None = None
+    token_ends: tuple[int, ...] | None = None
+    recorded: Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True)

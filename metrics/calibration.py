@@ -1,163 +1,222 @@
-"""Whether the stated confidences can be trusted, answer by answer.
+"""Whether the confidences can be trusted, answer by answer.
 
 An answer's confidence q is compared with whether it is in the gold set, y. A repeated right answer
-is as right as the first: y is a fact about the answer, not about what it adds to the set.
+is as right as the first: y is a fact about the answer, not about what it adds to the set. Each metric
+is told for the stated confidences and, under a name that ends in the source, for those derived from
+log-probabilities and from frequency among samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array, hstack
 
-from marl_eval.metric import Array, Metric, mean_over_sets, metric
-from marl_eval.score_table import ScoreTable, Shape
+from marl_eval.confidence_statistics import (
+    among_stated,
+    at_levels,
+    binned,
+    by_level,
+    noise_at_levels,
+    noise_in_bins,
+)
+from marl_eval.estimators import ranked as by_rank
+from marl_eval.estimators.binned import expected_calibration_error
+from marl_eval.estimators.division import Array, over
+from marl_eval.estimators.smooth import smooth_calibration_error
+from marl_eval.metric import Metric, doc_of, metric
+from marl_eval.score_table import ScoreTable, Shape, Source
+from marl_eval.statistics import answers_stated, mean_over_sets, split_bins
 
-BINS = 10
-_EDGES = np.arange(1, BINS) / BINS
 _NO_EXAMPLE = "every request failed, or there is no example"
-_NO_CONFIDENCE = "no answer has a readable confidence"
+_ONE_CLASS = "the answers with a readable confidence are all right, or all wrong, or there are none"
+_LEAST = np.finfo(np.float64).eps
 
 
 def metrics(shape: Shape) -> Sequence[Metric]:
-    """Give the calibration metrics of a run: none if no confidence was asked for."""
-    return [multi_brier, brier_answered, ece, auroc] if shape.confidence else []
+    """Give the calibration metrics of a run: those of the stated confidences, then of the others."""
+    found: list[Metric] = []
+    if shape.stated is not None:
+        found = [*_of_source(shape.stated, "", shape), multi_brier_sum(shape.k)]
+    for source in shape.derived:
+        found += _of_source(source, f"_{source}", shape)
+    return found
 
 
-@metric(better="lower", bounds=(0, 1), counted="examples", undefined=_NO_EXAMPLE)
-def multi_brier(table: ScoreTable) -> Array:
-    """Multi-Brier score of the set; an answer or a confidence that cannot be read counts as 1.
+def _of_source(source: Source, suffix: str, shape: Shape) -> list[Metric]:
+    """Give the metrics that compare sources of confidence."""
+    levels = shape.levels[source]
+    conditional = partial(among_stated, statistics=binned(source))
+    ranked = partial(among_stated, statistics=by_level(source, len(levels)))
+    return [
+        _multi_brier(source, suffix),
+        conditional(name=f"brier_answered{suffix}", better="lower", bounds=(0, 1), finish=_brier),
+        _log_score(source, suffix),
+        conditional(
+            name=f"ece{suffix}",
+            better="lower",
+            bounds=(0, 1),
+            finish=_ece,
+            noise=noise_in_bins,
+        ),
+        ranked(
+            name=f"smooth_ece{suffix}",
+            better="lower",
+            bounds=(0, 1),
+            finish=partial(_smooth_ece, levels=levels),
+            noise=partial(noise_at_levels, levels=levels),
+        ),
+        ranked(
+            name=f"auroc{suffix}",
+            better="higher",
+            bounds=(0, 1),
+            finish=_auroc,
+            undefined=_ONE_CLASS,
+        ),
+    ]
 
-    multi_brier = mean over examples, and over the sets of each, of (1/K) * sum_i (q_i - y_i)^2.
 
-    Range [0, 1]; 0 is best, 1 the worst, so that no failure can improve it. For the form over
-    readable confidences alone see ``brier_answered``.
-    Source: the multi-Brier term of multi-answer RLCR (arXiv:2603.24844); Brier 1950,
-    doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
-    """
+def _loss(table: ScoreTable) -> Array:
+    """Give (q - y)^2 of each answer asked for, 1 where it has no confidence, 0 elsewhere."""
     loss = np.where(np.isnan(table.confidence), 1, (table.confidence - table.right) ** 2)
-    return mean_over_sets(loss.mean(axis=2), table.valid)
+    return np.where(table.places, loss, 0)
 
 
-def _over(total: Array, count: Array) -> Array:
-    """Divide; NaN where there is nothing to divide by."""
-    result: Array = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    return result
+def _multi_brier(source: Source, suffix: str) -> Metric:
+    def multi_brier(table: ScoreTable) -> Array:
+        """Multi-Brier score of the set; an answer or a confidence that cannot be read counts as 1.
+
+        multi_brier = mean over examples, and over the sets of each, of (1/K) * sum_i (q_i - y_i)^2.
+
+        Range [0, 1]; 0 is best, 1 the worst, so that no failure can improve it. (Of frequencies among
+        samples that holds answer by answer only: a lost answer changes the frequency of the others.)
+        For the form over readable confidences alone see ``brier_answered``.
+        Source: the multi-Brier term of multi-answer RLCR (arXiv:2603.24844); Brier 1950,
+        doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+        Checked against: scikit-learn's brier_score_loss.
+        """
+        loss = _loss(table.trusting(source)).sum(axis=2)
+        return mean_over_sets(loss / table.asked[:, None], table.valid)
+
+    return metric(
+        name=f"multi_brier{suffix}",
+        better="lower",
+        bounds=(0, 1),
+        counted="examples",
+        undefined=_NO_EXAMPLE,
+    )(multi_brier)
 
 
-def _share(sums: Array) -> Array:
-    """Give the share of answers asked for that have a confidence, from the last two statistics."""
-    return _over(sums[..., -2], sums[..., -1])
+def multi_brier_sum(most: int) -> Metric:
+    """Make ``multi_brier_sum`` of sets of at most ``most`` answers."""
+
+    def multi_brier_sum(table: ScoreTable) -> Array:
+        """Multi-Brier score added up over the set; what cannot be read counts as 1.
+
+        multi_brier_sum = mean over examples, and over the sets of each, of sum_i (q_i - y_i)^2.
+
+        Range [0, K]; no failure can improve it. The released evaluator's ``set_brier`` has this form,
+        but takes a missing confidence for 0 and a set without answers for perfect.
+        Source: Puri et al. 2026, arXiv:2603.24844.
+        Checked against: scikit-learn's brier_score_loss.
+        """
+        return mean_over_sets(_loss(table).sum(axis=2), table.valid)
+
+    return metric(better="lower", bounds=(0, most), counted="examples", undefined=_NO_EXAMPLE)(
+        multi_brier_sum
+    )
 
 
-def _counted(sums: Array) -> Array:
-    return sums[..., -2]
+def _log_score(source: Source, suffix: str) -> Metric:
+    def log_score(table: ScoreTable) -> Array:
+        """Logarithmic score over the answers that have a readable confidence.
+
+        log_score = mean over those answers of -[y log q + (1 - y) log(1 - q)], in nats.
+
+        Range [0, 36.05]: q is kept 2.2e-16 away from 0 and 1, as scikit-learn does, for else one
+        certain and wrong answer would make it infinite. Conditional on being readable: read it with
+        its ``share``.
+        Source: Good 1952, doi:10.1111/j.2517-6161.1952.tb00104.x.
+        Checked against: scikit-learn's log_loss.
+        """
+        own = table.trusting(source)
+        q = np.clip(np.where(own.stated, own.confidence, 0.5), _LEAST, 1 - _LEAST)
+        loss = np.where(own.stated, -np.log(np.where(own.right, q, 1 - q)), 0)
+        return np.column_stack([loss.sum(axis=(1, 2)), answers_stated(own)])
+
+    return replace(
+        among_stated(
+            name=f"log_score{suffix}",
+            statistics=log_score,
+            finish=_first_of_counted,
+            better="lower",
+            bounds=(0, -np.log(_LEAST)),
+        ),
+        doc=doc_of(log_score),
+    )
 
 
-_conditional = partial(
-    metric,
-    bounds=(0, 1),
-    counted="answers with a confidence",
-    denominator=_counted,
-    share=_share,
-)
-"""Makes a metric over the answers with a confidence; its last two statistics are ``_coverage``."""
+def _first_of_counted(sums: Array) -> Array:
+    return over(sums[..., 0], sums[..., -2])
 
 
-def _mean_of_counted(sums: Array) -> Array:
-    return _over(sums[..., 0], sums[..., -2])
-
-
-def _coverage(table: ScoreTable, stated: NDArray[np.bool_]) -> Array:
-    """Give two statistics: answers with a confidence, and answers asked for."""
-    asked = table.valid.sum(axis=1) * table.shape.k
-    return np.column_stack([stated.sum(axis=(1, 2)), asked]).astype(np.float64)
-
-
-def _stated(table: ScoreTable) -> NDArray[np.bool_]:
-    return ~np.isnan(table.confidence) & table.valid[:, :, None]
-
-
-@_conditional(better="lower", undefined=_NO_CONFIDENCE, finish=_mean_of_counted)
-def brier_answered(table: ScoreTable) -> Array:
+def _brier(sums: Array) -> Array:
     """Brier score over the answers that have a readable confidence, and over no others.
 
-    brier_answered = mean over those answers of (q - y)^2. Range [0, 1].
+    brier_answered = mean over those answers of (q - y)^2.
 
-    Conditional on being readable: read it with its ``share``, the share of the answers asked for
-    that it rests on. Source: Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    Range [0, 1]. Conditional on being readable: read it with its ``share``, the share of the answers
+    asked for that it rests on.
+    Source: Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    Checked against: scikit-learn's brier_score_loss.
     """
-    stated = _stated(table)
-    loss = np.where(stated, (table.confidence - table.right) ** 2, 0).sum(axis=(1, 2))
-    return np.column_stack([loss, _coverage(table, stated)])
+    _, _, right, squares, products = split_bins(sums[..., :-2])
+    return over((squares - 2 * products + right).sum(axis=-1), sums[..., -2])
 
 
 def _ece(sums: Array) -> Array:
-    bins = sums[..., :-2].reshape(*sums.shape[:-1], 3, BINS)
-    confidence, right, count = bins[..., 0, :], bins[..., 1, :], bins[..., 2, :]
-    gap: Array = np.abs(confidence - right).sum(axis=-1)
-    return _over(gap, count.sum(axis=-1))
-
-
-@_conditional(better="lower", undefined=_NO_CONFIDENCE, finish=_ece)
-def ece(table: ScoreTable) -> Array:
     """Expected calibration error over ten bins of equal width.
 
     ece = sum over bins b of (n_b / n) * |mean confidence in b - share of right answers in b|, over
     the answers that have a readable confidence; an edge belongs to the bin above it, 1 to the last.
 
     Range [0, 1]. Biased upward: a perfectly calibrated forecaster shows more than 0 in a finite
-    sample. Conditional on being readable: read it with its ``share``.
+    sample; see ``ece_debiased``. Conditional on being readable: read it with its ``share``.
     Source: Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; Guo et al. 2017, arXiv:1706.04599.
+    Checked against: a plain loop over answers; the released evaluator's figures.
     """
-    stated = _stated(table)
-    n = len(stated)
-    cell = np.searchsorted(_EDGES, np.nan_to_num(table.confidence), side="right")
-    place = (np.arange(n)[:, None, None] * BINS + cell)[stated]
+    count, confidence, right, _, _ = split_bins(sums[..., :-2])
+    return expected_calibration_error(count, confidence, right)
 
-    def histogram(values: Array) -> Array:
-        counts = np.bincount(place, weights=values, minlength=n * BINS)
-        return counts.reshape(n, BINS).astype(np.float64)
 
-    confidence, right = table.confidence[stated], table.right[stated].astype(np.float64)
-    parts = [histogram(confidence), histogram(right), histogram(np.ones_like(right))]
-    return np.hstack([*parts, _coverage(table, stated)])
+def _smooth_ece(sums: Array, levels: Array) -> Array:
+    """Smooth expected calibration error, which needs no bins.
+
+    smooth_ece = the width s at which the integral over t of |mean of K_s(t, q) (y - q)| equals s, K_s
+    being a Gaussian kernel of that width, reflected at 0 and 1.
+
+    Range [0, 1]. Consistent: near 0 if and only if the confidences are near calibrated ones. Beyond
+    4,096 distinct confidences they are taken to the nearest of a grid of 1/1024. Conditional on being
+    readable: read it with its ``share``.
+    Source: Blasiok and Nakkiran 2023, arXiv:2309.12236.
+    Checked against: the authors' package relplot; a plain double loop.
+    """
+    wrong, right = at_levels(sums)
+    return smooth_calibration_error(wrong, right, levels)
 
 
 def _auroc(sums: Array) -> Array:
-    wrong, right = np.split(sums[..., :-2], 2, axis=-1)
-    below = np.cumsum(wrong, axis=-1) - wrong
-    won: Array = (right * (below + wrong / 2)).sum(axis=-1)
-    return _over(won, wrong.sum(axis=-1) * right.sum(axis=-1))
-
-
-@_conditional(
-    better="higher",
-    undefined="the answers with a readable confidence are all right, or all wrong, or there are none",
-    finish=_auroc,
-)
-def auroc(table: ScoreTable) -> csr_array[np.float64]:
     """Chance that a right answer has more confidence than a wrong one, half a chance for a tie.
 
     auroc = P(q_right > q_wrong) + P(q_right = q_wrong) / 2 over all pairs of answers of the run, from
     the counts of right and wrong answers at each distinct confidence.
 
     Range [0, 1]; 0.5 tells nothing. Exact for up to 4,096 distinct confidences; beyond that they are
-    compared on a grid of 1/4096. Conditional on being readable: read it with its ``share``.
+    taken to the nearest of a grid of 1/1024. Conditional on being readable: read it with its
+    ``share``.
     Source: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747.
+    Checked against: scikit-learn's roc_auc_score.
     """
-    stated = _stated(table)
-    levels = table.shape.levels
-    row = np.nonzero(stated)[0]
-    level = np.clip(np.searchsorted(levels, table.confidence[stated]), 0, max(len(levels) - 1, 0))
-    column = level + table.right[stated] * len(levels)
-    n, width = len(stated), 2 * len(levels)
-    counts = csr_array((np.ones(len(row)), (row, column)), shape=(n, width))
-    coverage = _coverage(table, stated)
-    rows = np.repeat(np.arange(n), 2)
-    tail = csr_array((coverage.ravel(), (rows, np.tile([0, 1], n))), shape=(n, 2))
-    joined: csr_array[np.float64] = hstack([counts, tail], format="csr")
-    return joined
+    return by_rank.auroc(*at_levels(sums))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def leaderboard(
@@ -58,6 +58,9 @@ def leaderboard_row(path: Path) -> dict[str, Any]:
         "examples": results.examples,
         "requests": results.requests,
         "errors": results.errors.failed + results.errors.missing,
+        "parsing": results.parsing,
+        "confidence_source": results.confidence,
+        "interval": results.interval,
     }
     for name, metric in results.metrics.items():
         row[name] = metric.value

@@ -129,7 +129,8 @@ def _example(case: Case, options: Options) -> Example:
         id=case.id,
         question=case.text,
         gold=tuple(gold),
-        meta={"pathology": case.pathology, "differential": differential},
+        meta={"differential": differential},
+        truth=case.pathology,
     )
 
 

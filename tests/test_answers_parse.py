@@ -13,33 +13,9 @@ from hypothesis import strategies as st
 from marl_eval.answers import DEVIATIONS, AnswerFormat, ParsedAnswers, parse, reader, render
 from marl_eval.answers.lenient import read_leniently
 from marl_eval.normalization import normalize
+from tests.texts import ANSWERS, DECIMALS, NO_DECIMALS, any_text, formats, near_valid, written
 
 MEGABYTE = 1 << 20
-
-formats = st.builds(
-    AnswerFormat,
-    k=st.integers(1, 5),
-    confidence=st.booleans(),
-    reasoning=st.booleans(),
-    analysis=st.booleans(),
-    sum_to_one=st.booleans(),
-)
-
-FRAGMENTS = [
-    *("<", ">", "/", "</", "<answer", "answer", "<conf", "idence2>", " ", "\n", "\t", "_", "\x00"),
-    *("<answer>", "</answer>", "<confidence>", "</confidence>", "<analysis>", "</analysis>"),
-    *("<answer1>", "</answer1>", "<confidence1>", "</confidence1>", "<answer2>", "</answer2>"),
-    *("<answer0>", "<answer01>", "<answer999999>", "<answer9999999>", "</confidence2>"),
-    *("<an\u017fwer99>", "<answer99>"),
-    *("<ANSWER 1>", "< answer1 >", "</ Answer_1>", "<an\u017fwer1>", "<conf\u0131dence1>"),
-    *("<think>", "</think>", "```", "GERD", "the", "0.5", "85%", "-1", "1e999", "3/4", "1/0"),
-    *("\ud800", "\udfff", "\u0130", "\u0663"),
-]
-any_text = st.one_of(
-    st.text(),
-    st.text(alphabet=st.characters()),
-    st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join),
-)
 
 
 def check(fmt: AnswerFormat, text: str, parsed: ParsedAnswers) -> None:
@@ -55,6 +31,11 @@ def check(fmt: AnswerFormat, text: str, parsed: ParsedAnswers) -> None:
         assert fmt.confidence == (None not in parsed.confidences)
     if not fmt.confidence:
         assert set(parsed.confidences) == {None}
+    for answer, span in zip(parsed.answers, parsed.spans, strict=True):
+        assert (answer is None) == (span is None)
+        if span is not None:
+            assert parsed.reasoning_end <= span[0] < span[1] <= len(text)
+            assert text[span[0] : span[1]].strip() == answer
 
 
 @settings(max_examples=500, deadline=None)
@@ -96,43 +77,6 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 def test_a_megabyte_of_hostile_text_is_read(fmt: AnswerFormat, name: str) -> None:
     text = HOSTILE[name](MEGABYTE)
     check(fmt, text, parse(fmt, text))
-
-
-def spelled(q: float, form: int) -> str:
-    return (repr(q), f"{q:.3e}", f"{q:.20f}", f" {q!r}\n")[form]
-
-
-@st.composite
-def written(draw: st.DrawFn) -> tuple[AnswerFormat, list[str], list[str], str]:
-    """Draw a format, K distinct answers, K confidences as text, and the text that holds them."""
-    fmt = draw(formats)
-    answers = draw(
-        st.lists(
-            st.text(alphabet=st.characters(exclude_characters="<"), max_size=20)
-            .map(str.strip)
-            .filter(bool),
-            min_size=fmt.k,
-            max_size=fmt.k,
-            unique_by=normalize,
-        )
-    )
-    values = draw(st.lists(st.floats(0, 1), min_size=fmt.k, max_size=fmt.k))
-    if fmt.sum_to_one:
-        # Room for the rounding of the shorter spellings.
-        scale = max(1.0, math.fsum(values) * 1.01)
-        values = [q / scale for q in values]
-    stated = [spelled(q, draw(st.integers(0, 3))) for q in values]
-    thoughts = st.lists(
-        st.sampled_from([f for f in FRAGMENTS if "think" not in f]), min_size=1, max_size=5
-    )
-    text = render(
-        fmt,
-        answers,
-        stated,
-        reasoning="I think " + "".join(draw(thoughts)),
-        analysis=draw(st.text(alphabet=st.characters(exclude_characters="<"))),
-    )
-    return fmt, answers, stated, text
 
 
 @settings(max_examples=300, deadline=None)
@@ -224,116 +168,6 @@ def accepted(fmt: AnswerFormat, text: str, reasoning: str | None, opened: bool) 
     if not all(DECIMAL.fullmatch(q) and float(q) <= 1 for q in stated):
         return False
     return not fmt.sum_to_one or math.fsum(map(float, stated)) <= 1 + 1e-9
-
-
-ANSWERS = ["GERD", "the gerd", "Asthma", "Flu.", "a < b", "<b>COPD</b>", "The", "", " ", "x\ny"]
-DECIMALS = ["0.5", "0.3", "0.2", "0", "1", ".5", "1e-1", "+0.25", " 0.1\n", "0.", "5e-324"]
-NO_DECIMALS = [
-    "85%",
-    "1.2",
-    "nan",
-    "inf",
-    "-0",
-    "",
-    "0,5",
-    "85",
-    "-0.5",
-    "3/4",
-    "about 0.5",
-    "1e999",
-]
-NO_DECIMALS += ["your confidence in this one", " " * 70 + "0.5", "1", "0.9"]
-THOUGHTS = [
-    *(["<think>", "r", "</think>"], ["<think>", "", "</think>"], ["<think>", " \n", "</think>"]),
-    *(["<think>", "r"], ["r", "</think>"], ["</think>"], ["r", "<think>", "", "</think>"], []),
-    ["<think>", "r", "</think>", "<think>", "</think>"],
-]
-ODD_TAGS: list[Callable[[str], str]] = [
-    str.upper,
-    str.title,
-    lambda tag: tag.replace("<", "< "),
-    lambda tag: tag.replace(">", " >"),
-    lambda tag: re.sub(r"([0-9]*)>", r" \1>", tag, count=1),
-    lambda tag: re.sub(r"([0-9]*)>", r"_\1>", tag, count=1),
-    lambda tag: re.sub(r"([0-9]+)>", r"0\1>", tag, count=1),
-    lambda tag: re.sub(r"[0-9]*>", ">", tag, count=1),
-    lambda tag: re.sub(r"[0-9]*>", "2>", tag, count=1),
-    lambda tag: tag.replace("s", "\u017f"),
-    lambda tag: tag.replace("i", "\u0131"),
-    lambda tag: tag.replace("</", "<"),
-    lambda tag: tag.replace(">", ""),
-]
-
-
-@st.composite
-def near_valid(draw: st.DrawFn) -> tuple[AnswerFormat, str, str | None, bool]:
-    """Draw a generation that is right or nearly so."""
-    fmt = draw(formats)
-
-    def often(usual: list[str], rare: list[str]) -> str:
-        return draw(st.sampled_from(usual) if draw(st.integers(0, 9)) else st.sampled_from(rare))
-
-    def element(name: str, content: str) -> list[str]:
-        return [f"<{name}>", content, f"</{name}>", often(["", "\n"], [" so ", "1 < 2", "<b>"])]
-
-    answers, confidences = [], []
-    for i in range(fmt.k):
-        n = str(i + 1) if fmt.k > 1 else ""
-        answers.append(element(f"answer{n}", often([f"x{i}"], ANSWERS)))
-        usual = DECIMALS if not fmt.sum_to_one or fmt.k == 1 else ["0.2", "0.1", "1e-1", "0"]
-        confidences.append(element(f"confidence{n}", often(usual, NO_DECIMALS)))
-    analysis = element("analysis", often(["unsure"], ["", "1 < 2"]))
-    analyses = [analysis] if fmt.analysis or not draw(st.integers(0, 9)) else []
-    if not fmt.confidence:
-        body = answers + analyses
-    elif draw(st.booleans()):
-        body = [part for pair in zip(answers, confidences, strict=True) for part in pair] + analyses
-    elif draw(st.booleans()):
-        body = answers + analyses + confidences
-    else:
-        body = answers + confidences + analyses
-
-    if not draw(st.integers(0, 4)):
-        i, j = (draw(st.integers(0, len(body) - 1)) for _ in range(2))
-        kind = draw(st.integers(0, 3))
-        if kind == 0:
-            body[i], body[j] = body[j], body[i]
-        elif kind == 1:
-            body.insert(j, body[i])
-        elif kind == 2:
-            body[i] = draw(st.sampled_from(answers + confidences + [analysis]))
-        else:
-            name = draw(st.sampled_from(["answer", "confidence", "analysis"]))
-            number = draw(st.sampled_from(["", "0", "1", "2", "01", str(fmt.k + 1)]))
-            body.insert(j, element(f"{name}{number}", "0.1"))
-
-    reasoning = draw(st.sampled_from([None] * 8 + ["", " ", "r"]))
-    opened = not draw(st.integers(0, 7))
-    if draw(st.integers(0, 5)):
-        think = ["r", "</think>"] if opened else ["<think>", "r", "</think>"]
-    else:
-        think = draw(st.sampled_from(THOUGHTS))
-    tokens = think + [token for part in body for token in part]
-    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):
-        i = draw(st.integers(0, len(tokens) - 1))
-        j = draw(st.integers(0, len(tokens) - 1))
-        kind = draw(st.integers(0, 6))
-        if kind == 0:
-            del tokens[i]
-        elif kind == 1:
-            tokens.insert(j, tokens[i])
-        elif kind == 2:
-            tokens[i], tokens[j] = tokens[j], tokens[i]
-        elif kind == 3 and tokens[i].startswith("<") and "think" not in tokens[i]:
-            tokens[i] = draw(st.sampled_from(ODD_TAGS))(tokens[i])
-        elif kind == 4:
-            tokens.insert(i, draw(st.sampled_from([" and ", "<", "</", "<br>", "0.5", "<think>"])))
-        elif kind == 5:
-            tokens[i] = draw(st.sampled_from(ANSWERS + DECIMALS + NO_DECIMALS))
-        elif kind == 6:
-            i, j = min(i, j), max(i, j)
-            tokens[j:j] = tokens[i:j]
-    return fmt, "".join(tokens), reasoning, opened
 
 
 BARE = AnswerFormat(1, confidence=False, reasoning=False)
@@ -430,7 +264,7 @@ def test_answers_tried_out_while_thinking_do_not_count() -> None:
         "<think><answer>Flu</answer><confidence>1</confidence></think>"
         "<answer>GERD</answer><confidence>0.5</confidence>"
     )
-    assert parse(AnswerFormat(1), text) == ParsedAnswers(("GERD",), (0.5,), (), 61)
+    assert parse(AnswerFormat(1), text) == ParsedAnswers(("GERD",), (0.5,), (), 61, ((69, 73),))
 
 
 @given(formats, any_text, any_text)
@@ -448,14 +282,15 @@ def test_a_generation_cut_off_while_thinking_has_no_answers(
 def test_a_text_that_the_prompt_began_inside_the_reasoning_needs_only_the_closing_tag() -> None:
     text = "It burns.</think><answer>GERD</answer><confidence>0.5</confidence>"
     parsed = parse(AnswerFormat(1), text, thinking_opened=True)
-    assert parsed == ParsedAnswers(("GERD",), (0.5,), (), 17)
+    assert parsed == ParsedAnswers(("GERD",), (0.5,), (), 17, ((25, 29),))
 
 
 def test_a_text_that_the_prompt_began_inside_the_reasoning_has_no_answer_before_its_end() -> None:
     text = "<answer>GERD</answer><confidence>0.5</confidence>"
     for fmt in (AnswerFormat(1), AnswerFormat(1, reasoning=False)):
         parsed = parse(fmt, text, thinking_opened=True)
-        assert parsed == ParsedAnswers((None,), (None,), ("unfinished-reasoning",), len(text))
+        nothing = (None,)
+        assert parsed == (nothing, nothing, ("unfinished-reasoning",), len(text), nothing)
 
 
 def test_reasoning_that_goes_on_from_the_prompt_may_open_the_tag_again() -> None:
@@ -482,7 +317,8 @@ def test_empty_reasoning_is_missing(opened: bool) -> None:
 def test_reasoning_that_the_server_returned_apart_counts() -> None:
     fmt = AnswerFormat(1, confidence=False)
     text = "<answer>GERD</answer>"
-    assert parse(fmt, text, reasoning="It burns.") == ParsedAnswers(("GERD",), (None,), (), 0)
+    parsed = parse(fmt, text, reasoning="It burns.")
+    assert parsed == ParsedAnswers(("GERD",), (None,), (), 0, ((8, 12),))
     for nothing in (None, "", " \n"):
         assert parse(fmt, text, reasoning=nothing).deviations == ("missing-reasoning",)
 
@@ -498,6 +334,28 @@ def test_the_caller_says_when_two_answers_are_the_same() -> None:
     text = "<answer1>GERD</answer1><answer2>gerd</answer2>"
     assert parse(fmt, text).deviations == ("repeated-answer",)
     assert parse(fmt, text, key=str).strict
+
+
+@settings(deadline=None)
+@given(written())
+def test_the_spans_are_where_render_wrote_the_answers(
+    case: tuple[AnswerFormat, list[str], list[str], str],
+) -> None:
+    fmt, answers, _, text = case
+    begin = text.rfind("</think>") + 1
+    for answer, suffix, span in zip(
+        answers, map(fmt.suffix, range(fmt.k)), parse(fmt, text).spans, strict=True
+    ):
+        opening = f"<answer{suffix}>"
+        first = text.index(opening, begin) + len(opening)
+        assert span == (first, first + len(answer))
+
+
+def test_of_a_repeated_tag_the_span_is_that_of_the_content_that_counts() -> None:
+    text = "<answer>Flu</answer> No: <answer> Flu </answer>"
+    (span,) = parse(BARE, text).spans
+    assert span is not None
+    assert text[: span[0]].strip() == "<answer>Flu</answer> No: <answer>"
 
 
 def test_a_format_needs_at_least_one_answer() -> None:

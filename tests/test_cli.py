@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,9 +103,16 @@ def test_the_leaderboard_has_a_row_for_each_run(cli: Cli) -> None:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows] == ["a", "b"]
     results = json.loads(Path("a/results.json").read_bytes())["metrics"]
+    told = 0
     for name, metric in results.items():
-        assert float(rows[0][name]) == metric["value"]
-        assert float(rows[0][f"{name}_low"]) == metric["low"]
+        ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+        for cell, end in ends.items():
+            assert rows[0][cell] == "" or float(rows[0][cell]) == metric[end]
+            assert (rows[0][cell] == "") == (metric[end] is None), cell
+            told += metric[end] is not None
+    assert told > 100
+    assert rows[0]["interval"] == "95% BCa bootstrap over examples (calibration errors: basic)"
+    assert (rows[0]["confidence_source"], rows[1]["confidence_source"]) == ("text", "")
     assert rows[1]["ece"] == rows[1]["hit@3"] == ""
     assert cli("leaderboard", "a", "b")[1] == Path("board.csv").read_text()
 
@@ -188,6 +196,8 @@ MISTAKES = {
     "too many worked examples": (["--task-args", "examples=2", "--shots", "2"], "--shots"),
     "no prompt file": (["--prompt", "nowhere.txt"], "nowhere.txt"),
     "no configuration": (["--config", "nowhere.yaml"], "nowhere.yaml"),
+    "unknown interval": (["--interval", "percentil"], "'interval'"),
+    "workers of 0": (["--workers", "0"], "'workers'"),
     "output that cannot be written": (["--out", "/dev/null/run"], "cannot be written"),
 }
 
@@ -231,10 +241,40 @@ def test_the_directory_of_another_run_is_refused_with_what_differs(cli: Cli) -> 
     assert Path("run/completions/part-0.jsonl").read_bytes() == before
 
 
-def test_what_changes_only_speed_or_scoring_continues_the_same_run(cli: Cli) -> None:
+SCORING = [
+    *(["--batch-size", "2"], ["--strict"], ["--resamples", "0"], ["--interval", "BCa"]),
+    *(["--no-overlap"], ["--prices", "prices.yaml"], ["--workers", "2"]),
+]
+
+
+@pytest.mark.parametrize("flags", SCORING, ids=lambda flags: flags[0])
+def test_what_changes_only_speed_or_scoring_continues_the_same_run(
+    cli: Cli, flags: list[str]
+) -> None:
+    Path("prices.yaml").write_text("reference:oracle: {prompt: 1, completion: 2}")
     cli("run", *ORACLE, *SMALL, "--out", "run")
-    code, _, err = cli("run", *ORACLE[:4], *SMALL, "--batch-size", "2", "--out", "run")
+    code, _, err = cli("run", *ORACLE[:4], *SMALL, *flags, "--out", "run")
     assert (code, err) == (0, "")
+
+
+def test_a_run_is_scored_in_the_way_that_was_asked_for(cli: Cli) -> None:
+    cli("run", *ORACLE, *SMALL, "-n", "2", "--out", "run")
+
+    def results(*flags: str) -> dict[str, Any]:
+        assert cli("score", "run", "--resamples", "20", *flags)[0] == 0
+        content: dict[str, Any] = json.loads(Path("run/results.json").read_bytes())
+        return content
+
+    usual = results()
+    assert "overlap_3gram" in usual["metrics"]
+    assert results("--workers", "2") == usual
+    assert "overlap_3gram" not in results("--no-overlap")["metrics"]
+    bca = results("--interval", "bca")
+    assert bca["interval"] == "95% BCa bootstrap over examples (calibration errors: basic)"
+    assert bca["metrics"]["recall"]["value"] == usual["metrics"]["recall"]["value"]
+    code, _, err = cli("score", "run", "--interval", "percentil")
+    assert code == 2
+    assert "There is no kind of interval 'percentil'; did you mean 'percentile'?" in err
 
 
 @pytest.mark.parametrize("command", [["score"], ["show"], ["leaderboard"]])

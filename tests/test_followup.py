@@ -88,8 +88,8 @@ def test_a_generation_with_nothing_missing_is_not_asked_again(run: RunDirectory)
 
 
 def test_follow_ups_fill_gaps_and_change_nothing_else() -> None:
-    def line(text: str) -> dict[str, object]:
-        return {"text": text, "reasoning": None, "thinking_opened": False}
+    def line(text: str) -> Completion:
+        return Completion("", 0, 0, 0, text, 10, 5, "stop")
 
     read = generation_reader(FORMAT)
     parsed = read(
@@ -101,5 +101,7 @@ def test_follow_ups_fill_gaps_and_change_nothing_else() -> None:
     )
     assert parsed.answers == ("x", "y", None)
     assert parsed.confidences == (0.5, 0.9, 0.4)
+    first = LACKING.index("<answer1>") + len("<answer1>")
+    assert parsed.spans == ((first, first + 1), None, None)
     assert not parsed.strict
     assert parsed.deviations == read([line(LACKING)]).deviations

@@ -1,77 +1,61 @@
+"""What ``results.json`` says of a run: every metric with its interval, or why there is none."""
+
 from __future__ import annotations
 
 import json
 import math
 import re
-import socket
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from marl_eval import RunResult, evaluate, score
+from marl_eval import RunResult, score
 from marl_eval.errors import UserError
 from marl_eval.plugins import load_metric_families
 from marl_eval.results import MetricResult, Results, read_results
-from marl_eval.score_table import BLOCK, SCHEMA, Shape
+from marl_eval.scoring import read_shape
+from marl_eval.stats import Resampling, bca_interval, jackknife_groups, percentile_interval
+from marl_eval.store import RunDirectory
+from tests.runs import (
+    RESAMPLES,
+    assert_tells_nothing_of_this_machine,
+    change_completions,
+    completions_file,
+    read_lines,
+    read_scores,
+    run,
+    small_blocks,
+    with_things_wrong,
+)
 
-RESAMPLES = 50
-TASK_ARGS = {"examples": 50}
-COVERAGE = ["recall", "capped_recall", "precision", "correct_answers", "pass@1"]
-COST = [
-    "prompt_tokens",
-    "tokens_per_example",
-    "tokens_per_distinct_answer",
-    "tokens_per_correct_answer",
-]
-CALIBRATION = ["multi_brier", "brier_answered", "ece", "auroc"]
+CALIBRATION = ["multi_brier", "brier_answered", "log_score", "ece", "smooth_ece", "auroc"]
+DETAILS = ["mce", "ece_debiased", "ece_equal_mass", "auprc", "brier_reliability"]
+DETAILS += ["brier_resolution", "brier_uncertainty", "sharpness"]
 COMPLIANCE = ["format_ok", "answered", "error_rate"]
+TOKENS_OF_REASONING = ["reasoning_tokens", "answer_tokens"]
+COST = ["prompt_tokens", "tokens_per_example", *TOKENS_OF_REASONING]
+COST += ["tokens_per_distinct_answer", "tokens_per_correct_answer"]
+COVERAGE = ["recall", "capped_recall", "precision", "f1", "correct_answers", "pass@1"]
+DIVERSITY = ["distinct_answers", "repeated_share"]
+EFFECTIVE = ["effective_answers_1", "effective_answers_2"]
+OVERLAPS = ["overlap_3gram", "overlap_4gram", "overlap_jaccard", "overlap_rouge_l"]
+TENTHS = ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9"]
+SELECTIVE = ["aurc", *(f"risk@{share}" for share in [*TENTHS, "1"])]
+SELECTIVE += [f"conformal_{what}@{to}" for what in ("coverage", "size") for to in (0.8, 0.9, 0.95)]
+SETS = ["set_brier", "set_ece", "set_auroc", "correct_bias", "correct_error", "sum_above_one"]
+CURVES = ["recall", "correct", "pass", "distinct"]
 
-
-def run(out: Path, **values: Any) -> RunResult:
-    settings = {"model": "reference:oracle", "task": "ddxsim", "task_args": TASK_ARGS}
-    return evaluate(**{**settings, "resamples": RESAMPLES, "out": out, **values})
+UNTOLD = {*TOKENS_OF_REASONING}
+"""What the reference models do not tell."""
 
 
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return run(tmp_path_factory.mktemp("oracle") / "run")
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path / "scores.parquet")
-
-
-def completions_file(path: Path) -> Path:
-    return path / "completions" / "part-0.jsonl"
-
-
-def read_lines(file: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in file.read_bytes().splitlines()]
-
-
-Edit = Callable[[dict[str, Any]], dict[str, Any] | None]
-
-
-def change_completions(path: Path, edit: Edit) -> None:
-    """Rewrite the completions of a run; those edited to None become failed requests."""
-    kept, failed = [], []
-    for line in read_lines(completions_file(path)):
-        new = edit(dict(line))
-        if new is not None:
-            kept.append(orjson.dumps(new) + b"\n")
-        else:
-            failure = {name: line[name] for name in ("id", "example", "sample", "stage")}
-            failed.append(orjson.dumps({**failure, "reason": "broken"}) + b"\n")
-    completions_file(path).write_bytes(b"".join(kept))
-    with (path / "errors.jsonl").open("ab") as file:
-        file.writelines(failed)
 
 
 def test_results_read_back_as_they_were_written(oracle: RunResult) -> None:
@@ -81,45 +65,67 @@ def test_results_read_back_as_they_were_written(oracle: RunResult) -> None:
 def test_results_have_the_documented_fields(oracle: RunResult) -> None:
     content = json.loads((oracle.path / "results.json").read_text(encoding="utf-8"))
     assert list(content) == list(Results.model_fields)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert content["examples"] == content["requests"] == 50
     assert content["errors"] == {"failed": 0, "missing": 0}
     assert content["parsing"] == "lenient"
+    assert content["confidence"] == "text"
+    assert content["interval"] == "95% BCa bootstrap over examples (calibration errors: basic)"
     assert content["resamples"] == RESAMPLES
+    assert content["currency"] is None
     assert content["deviations"] == {}
     for name, entry in content["metrics"].items():
         assert list(entry) == list(MetricResult.model_fields), name
-    assert all(field.description for field in MetricResult.model_fields.values())
+    for model in (MetricResult, Results):
+        for name, field in model.model_fields.items():
+            assert field.description or name in ("errors", "metrics")
 
 
 def test_a_run_has_every_metric_that_fits_it(oracle: RunResult, tmp_path: Path) -> None:
-    hits = ["hit@1", "hit@2", "hit@3"]
-    expected = [*CALIBRATION, *COMPLIANCE, *COST, *COVERAGE, *hits, "distinct_answers"]
+    expected = [*CALIBRATION, "multi_brier_sum", *DETAILS, *COMPLIANCE, *COST, *COVERAGE]
+    expected += ["hit@1", "hit@2", "hit@3", *DIVERSITY, *EFFECTIVE]
+    expected += ["probability_brier", "probability_error", "regret", *SELECTIVE, *SETS]
     assert list(oracle.results.metrics) == expected
+
     other = run(tmp_path / "run", strategy="best-of-k", n=2, k=2, confidence=False)
-    expected = [*COMPLIANCE, *COST, *COVERAGE, "hit@1", "hit@2"]
-    expected += ["distinct_answers", "distinct_answers_of_all"]
+    expected = [f"{name}_frequency" for name in CALIBRATION]
+    expected += [*COMPLIANCE, *COST, *COVERAGE, "hit@1", "hit@2"]
+    expected += [*DIVERSITY, "distinct_answers_of_all", *EFFECTIVE, *OVERLAPS]
+    expected += ["recall_token_area", *(f"tokens_to_recall@{share}" for share in TENTHS), "regret"]
+    # Of one generation, pass@1 is told among the metrics of coverage.
+    expected += [f"{curve}@{k}" for curve in CURVES for k in range(1, 5)]
+    expected.remove("pass@1")
+    expected.insert(expected.index("correct_answers") + 1, expected.pop(expected.index("pass@1")))
+    expected.append("aurc_frequency")
     assert list(other.results.metrics) == expected
 
 
 def test_values_and_intervals_lie_within_bounds_and_near_each_other(oracle: RunResult) -> None:
-    file = read_scores(oracle.path)
-    levels = file["confidence"].dropna().unique()
-    levels.sort()
-    shape = Shape(k=3, sets=1, members=1, confidence=True, exclusive=False, levels=levels)
-    for metric in (m for family in load_metric_families() for m in family(shape)):
+    shape = read_shape(RunDirectory(oracle.path))
+    metrics = [metric for family in load_metric_families() for metric in family(shape)]
+    assert [metric.name for metric in metrics] == list(oracle.results.metrics)
+    for metric in metrics:
         found = oracle.results.metrics[metric.name]
-        assert found.value is not None, metric.name
-        assert found.low is not None, metric.name
-        assert found.high is not None, metric.name
-        low, high = metric.bounds
-        assert low <= found.low <= found.high <= high, metric.name
-        width = found.high - found.low
-        assert found.low - width - 1e-9 <= found.value <= found.high + width + 1e-9, metric.name
         assert found.better == metric.better
         assert found.counted == metric.counted
+        assert (found.curve, found.at) == (metric.curve or (None, None))
+        if found.value is None:
+            assert metric.name in {*UNTOLD, "set_auroc"}
+            assert (found.low, found.high, found.no_interval) == (None, None, None)
+            assert found.reason == metric.undefined
+            continue
         assert found.reason is None
         assert found.n == 50
+        if found.low is None or found.high is None:
+            # The oracle answers in as many tokens every time.
+            assert metric.name in ("tokens_per_example", "tokens_per_distinct_answer")
+            assert found.no_interval == "every example gives the same value, and nothing bounds it"
+            continue
+        assert found.no_interval is None
+        low, high = metric.bounds
+        assert low - 1e-12 <= found.low < found.high <= high + 1e-12, metric.name
+        width = found.high - found.low
+        assert found.low - width - 1e-9 <= found.value <= found.high + width + 1e-9, metric.name
 
 
 def test_each_value_rests_on_what_it_says_it_counted(oracle: RunResult) -> None:
@@ -149,30 +155,10 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
-def assert_tells_nothing_of_this_machine(text: str, path: Path) -> None:
-    assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
-    assert str(path) not in text
-    assert str(path.parent) not in text
-    assert not re.search(rf"\b{datetime.now(UTC).year}\b", text)
-
-
 def test_results_hold_no_clock_host_or_path(oracle: RunResult) -> None:
     content = json.loads((oracle.path / "results.json").read_text(encoding="utf-8"))
     for text in strings(content):
         assert_tells_nothing_of_this_machine(text, oracle.path)
-
-
-def test_scores_hold_no_clock_host_or_path(oracle: RunResult) -> None:
-    file = pq.ParquetFile(oracle.path / "scores.parquet")
-    table = file.read()
-    texts = {text for column in table.columns for text in map(str, column.unique().to_pylist())}
-    for text in texts - {str(number) for number in range(10_000)}:
-        assert_tells_nothing_of_this_machine(text, oracle.path)
-    for name, entry in (file.metadata.metadata or {}).items():
-        if name != b"ARROW:schema":
-            assert_tells_nothing_of_this_machine(entry.decode(), oracle.path)
-    assert table.schema.metadata is None
-    assert_tells_nothing_of_this_machine(file.metadata.created_by, oracle.path)
 
 
 def test_two_runs_that_should_agree_are_the_same_bytes(oracle: RunResult, tmp_path: Path) -> None:
@@ -183,54 +169,7 @@ def test_two_runs_that_should_agree_are_the_same_bytes(oracle: RunResult, tmp_pa
         assert (other.path / name).read_bytes() == (oracle.path / name).read_bytes()
 
 
-def test_scores_read_with_pandas_as_they_are(oracle: RunResult) -> None:
-    scores = read_scores(oracle.path)
-    assert list(scores.columns) == SCHEMA.names
-    assert len(scores) == 50 * 3
-    assert scores["example"].nunique() == 50
-    assert scores["position"].tolist() == [0, 1, 2] * 50
-    assert scores["confidence"].between(0, 1).all()
-    # The oracle states its answers in order of their confidence.
-    assert scores["rank"].tolist() == scores["position"].tolist()
-
-
-@pytest.mark.parametrize(
-    ("strategy", "n", "rows"), [("multi", 2, 2 * 3), ("best-of-k", 2, 2 * 3), ("single", 4, 4)]
-)
-def test_scores_have_one_row_for_each_answer_asked_for(
-    strategy: str, n: int, rows: int, tmp_path: Path
-) -> None:
-    result = run(tmp_path / "run", model="reference:random", strategy=strategy, n=n)
-    scores = read_scores(result.path)
-    assert len(scores) == 50 * rows
-    places = scores[["example", "set", "position"]]
-    assert not places.duplicated().any()
-    assert (scores.groupby(["example", "set"])["rank"].nunique() == rows // n).all()
-
-
-def with_things_wrong(line: dict[str, Any]) -> dict[str, Any] | None:
-    """Spoil some completions, each in a way that its row and sample decide."""
-    kind = (7 * line["example"] + line["sample"]) % 12
-    text = line["text"]
-    if kind == 0:
-        return None
-    if kind == 1:
-        line["text"] = "I do not know."
-    elif kind == 2:
-        line["text"] = text.partition("<answer2>")[0]
-    elif kind == 3:
-        line["text"] = re.sub(r"<confidence1?>.*?</confidence1?>", "", text)
-    elif kind == 4:
-        first = text.partition("<answer1>")[2].partition("</answer1>")[0]
-        line["text"] = re.sub(r"(<answer[23]>)[^<]*", rf"\g<1>{first}", text)
-    elif kind == 5:
-        line["text"] = re.sub(r"(<confidence3>)[^<]*", r"\g<1>0.875", text)
-    elif kind == 6:
-        line["text"] = re.sub(r"(<confidence1?>)[^<]*", r"\g<1>85%", text)
-    elif kind == 7:
-        line["text"] = re.sub(r"(<answer2?>)[^<]*", r"\g<1>nothing that there is", text)
-    line["completion_tokens"] += 5 * kind
-    return line
+EXAMPLES, IN_BLOCK = 500, 220
 
 
 @pytest.fixture(scope="module", params=["multi", "best-of-k"])
@@ -239,35 +178,15 @@ def spoiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     result = run(
         tmp_path_factory.mktemp("spoiled") / "run",
         model="reference:prior",
-        task_args={"examples": 2 * BLOCK + 60},
+        task_args={"examples": EXAMPLES},
         strategy=request.param,
         n=2,
         resamples=0,
     )
     change_completions(result.path, with_things_wrong)
-    return score(result.path, resamples=20)
-
-
-def test_token_columns_add_up_to_those_of_the_completions(spoiled: RunResult) -> None:
-    scores, lines = read_scores(spoiled.path), read_lines(completions_file(spoiled.path))
-    for column in ("prompt_tokens", "completion_tokens"):
-        assert scores[column].sum() == sum(line[column] for line in lines), column
-
-
-def test_the_tokens_of_follow_ups_are_counted(tmp_path: Path) -> None:
-    # There are only two conditions, so that four answers cannot be given and are asked for again.
-    result = run(
-        tmp_path / "run",
-        task_args={"examples": 20, "conditions": 2},
-        k=4,
-        force_answer=True,
-    )
-    scores, lines = read_scores(result.path), read_lines(completions_file(result.path))
-    assert len(lines) == 40
-    assert result.results.requests == 20
-    for column in ("prompt_tokens", "completion_tokens"):
-        assert scores[column].sum() == sum(line[column] for line in lines), column
-    assert result.results.deviations == {"missing-answer": 20, "missing-confidence": 20}
+    samples = 6 if request.param == "best-of-k" else 2
+    with small_blocks(IN_BLOCK * samples):
+        return score(result.path, resamples=20)
 
 
 def test_several_blocks_give_what_pandas_computes_from_the_scores(spoiled: RunResult) -> None:
@@ -324,9 +243,7 @@ def test_several_blocks_give_what_pandas_computes_from_the_scores(spoiled: RunRe
 
 def test_what_went_wrong_is_counted(spoiled: RunResult) -> None:
     lines = read_lines(completions_file(spoiled.path))
-    requests = (2 * BLOCK + 60) * read_scores(spoiled.path)[
-        ["set", "sample"]
-    ].drop_duplicates().shape[0]
+    requests = EXAMPLES * read_scores(spoiled.path)[["set", "sample"]].drop_duplicates().shape[0]
     results = spoiled.results
     assert results.requests == requests
     assert results.errors.failed == requests - len(lines)
@@ -337,26 +254,6 @@ def test_what_went_wrong_is_counted(spoiled: RunResult) -> None:
     for name, count in results.deviations.items():
         assert text.str.split().map(lambda found, name=name: name in found).sum() == count, name
     assert {"missing-answer", "missing-confidence", "confidence-percent"} <= set(results.deviations)
-
-
-def test_ranks_follow_confidence_then_position_and_missing_answers_come_last(
-    spoiled: RunResult,
-) -> None:
-    scores = read_scores(spoiled.path)
-    keys = pd.DataFrame(
-        {
-            "example": scores["example"],
-            "set": scores["set"],
-            "missing": scores["gold"].isna(),
-            "silent": scores["confidence"].isna(),
-            "doubt": -scores["confidence"].fillna(0),
-            "position": scores["position"],
-        }
-    )
-    ordered = keys.sort_values(["example", "set", "missing", "silent", "doubt", "position"])
-    expected = ordered.groupby(["example", "set"]).cumcount()
-    assert (expected.reindex(scores.index) == scores["rank"]).all()
-    assert (scores["rank"] != scores["position"]).any()
 
 
 def test_an_unfinished_request_is_missing_and_not_wrong(tmp_path: Path) -> None:
@@ -415,8 +312,10 @@ def test_where_every_request_failed_only_the_error_rate_has_a_value(tmp_path: Pa
 def test_one_example_has_values_and_no_interval(tmp_path: Path) -> None:
     result = run(tmp_path / "run", task_args={"examples": 1})
     for name, found in result.results.metrics.items():
-        assert found.n == 1, name
         assert (found.low, found.high) == (None, None), name
+        if found.value is not None:
+            assert found.n == 1, name
+            assert found.no_interval == "one example has no spread", name
     assert result.results.metrics["recall"].value is not None
 
 
@@ -434,12 +333,16 @@ def test_a_value_that_rests_on_one_example_has_no_interval(tmp_path: Path) -> No
     assert (found.low, found.high) == (None, None)
 
 
-def test_without_resamples_there_are_values_and_no_intervals(tmp_path: Path) -> None:
+def test_without_resamples_there_are_values_and_no_intervals(
+    oracle: RunResult, tmp_path: Path
+) -> None:
     result = run(tmp_path / "run", resamples=0)
     assert result.results.resamples == 0
     for name, found in result.results.metrics.items():
-        assert found.value is not None, name
+        assert found.value == oracle.results.metrics[name].value, name
         assert (found.low, found.high) == (None, None), name
+        if found.value is not None:
+            assert found.no_interval == "no resamples were asked for", name
 
 
 def test_a_longer_bootstrap_changes_intervals_and_no_values(oracle: RunResult) -> None:
@@ -453,12 +356,57 @@ def test_a_longer_bootstrap_changes_intervals_and_no_values(oracle: RunResult) -
     assert after["recall"].low != before["recall"].low
 
 
+def test_percentile_intervals_are_told_as_such_and_change_no_values(
+    oracle: RunResult, tmp_path: Path
+) -> None:
+    result = run(tmp_path / "run", interval="percentile")
+    assert result.results.interval.startswith("95% percentile bootstrap over examples")
+    moved = 0
+    for name, found in result.results.metrics.items():
+        before = oracle.results.metrics[name]
+        assert found.value == before.value, name
+        assert (found.low is None) == (before.low is None), name
+        moved += (found.low, found.high) != (before.low, before.high)
+    assert moved > 30
+
+
+def test_what_every_example_agrees_on_has_an_interval_all_the_same(oracle: RunResult) -> None:
+    # Of 50 examples with no wrong answer, up to 7.1 % may have one: 0.025 ** (1 / 50) = 0.9289.
+    found = oracle.results.metrics["hit@3"]
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.025 ** (1 / 50))
+    found = oracle.results.metrics["error_rate"]
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 50))
+    # Three different answers of three every time: the mean is at least 0.9289 * 3.
+    found = oracle.results.metrics["distinct_answers"]
+    assert (found.value, found.high) == (3, 3)
+    assert found.low == pytest.approx(3 * 0.025 ** (1 / 50))
+
+
+@pytest.mark.parametrize("examples", [50, 230])
+def test_the_intervals_of_a_mean_are_those_of_its_resamples(examples: int, tmp_path: Path) -> None:
+    result = run(tmp_path / "run", task_args={"examples": examples}, interval="percentile")
+    scores = read_scores(result.path)
+    loss = (scores["confidence"] - (scores["gold"] >= 0)) ** 2
+    own = loss.groupby(scores["example"], sort=False).mean().to_numpy()
+    resampled = Resampling(examples, RESAMPLES).between(0, examples) @ own / examples
+    found = result.results.metrics["multi_brier"]
+    assert (found.low, found.high) == pytest.approx(percentile_interval(resampled, 0.95))
+
+    found = score(result.path, resamples=RESAMPLES, interval="BCa").results.metrics["multi_brier"]
+    rest = 1 - jackknife_groups(examples, 0, examples)
+    without = rest @ own / rest.sum(axis=1)
+    expected = bca_interval(own.mean(), resampled, without, 0.95)
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
 def test_the_interval_of_recall_is_about_as_wide_as_the_normal_one(oracle: RunResult) -> None:
     scores = read_scores(oracle.path)
     right = scores[scores["gold"] >= 0].groupby("example")["gold"].nunique()
     sizes = scores.groupby("example")["gold_size"].first()
-    recall = right.reindex(sizes.index, fill_value=0) / sizes
-    width = 2 * 1.96 * recall.std(ddof=0) / math.sqrt(len(recall))
+    own = right.reindex(sizes.index, fill_value=0) / sizes
+    width = 2 * 1.96 * own.std(ddof=0) / math.sqrt(len(own))
     found = oracle.results.metrics["recall"]
     assert found.high is not None
     assert found.low is not None

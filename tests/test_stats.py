@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,20 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from marl_eval.score_table import BLOCK
-from marl_eval.stats import Resampling, percentile_interval, resampling
+from marl_eval.stats import Resampling, percentile_interval
 
 Array = NDArray[np.float64]
 SIZES = [1, 2, 50, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 100]
 
 
-def blocks(draws: Resampling) -> int:
-    return -(-draws.examples // BLOCK)
-
-
 def all_weights(draws: Resampling) -> Array:
-    """Give the weights of all blocks, float64[resamples, examples]."""
-    return np.hstack([draws.weights(block) for block in range(blocks(draws))])
+    """Give the weights of all examples, float64[resamples, examples]."""
+    return draws.between(0, draws.examples)
 
 
 @pytest.mark.parametrize("examples", SIZES)
 def test_each_resample_has_as_many_draws_as_there_are_examples(examples: int) -> None:
-    weights = all_weights(resampling(examples, 20))
+    weights = all_weights(Resampling(examples, 20))
     assert weights.shape == (20, examples)
     assert (weights.sum(axis=1) == examples).all()
     assert (weights >= 0).all()
@@ -36,30 +33,30 @@ def test_each_resample_has_as_many_draws_as_there_are_examples(examples: int) ->
 
 
 @pytest.mark.parametrize("examples", SIZES)
-def test_the_same_numbers_give_the_same_weights_in_whatever_order_blocks_are_asked(
+def test_the_same_numbers_give_the_same_weights_in_whatever_pieces_they_are_asked(
     examples: int,
 ) -> None:
-    forward, backward = resampling(examples, 10, seed=3), resampling(examples, 10, seed=3)
-    expected = [forward.weights(block) for block in range(blocks(forward))]
-    for block in reversed(range(blocks(backward))):
-        np.testing.assert_array_equal(backward.weights(block), expected[block])
-        np.testing.assert_array_equal(backward.weights(block), expected[block])
+    expected = all_weights(Resampling(examples, 10, seed=3))
+    draws = Resampling(examples, 10, seed=3)
+    cuts = sorted({0, examples, *np.random.default_rng(examples).integers(0, examples, 9).tolist()})
+    for first, last in [*pairwise(cuts)][::-1] + [(c, c) for c in cuts] + [(0, examples)]:
+        np.testing.assert_array_equal(draws.between(first, last), expected[:, first:last])
 
 
 def test_weights_do_not_depend_on_the_global_random_state() -> None:
     np.random.seed(1)
-    first = all_weights(resampling(100, 5))
+    first = all_weights(Resampling(100, 5))
     np.random.seed(2)
-    np.testing.assert_array_equal(all_weights(resampling(100, 5)), first)
+    np.testing.assert_array_equal(all_weights(Resampling(100, 5)), first)
 
 
 def test_another_seed_gives_other_weights() -> None:
-    first, second = all_weights(resampling(50, 20, seed=0)), all_weights(resampling(50, 20, seed=1))
+    first, second = all_weights(Resampling(50, 20, seed=0)), all_weights(Resampling(50, 20, seed=1))
     assert (first != second).any(axis=1).all()
 
 
 def test_resamples_and_blocks_differ_from_each_other() -> None:
-    weights = all_weights(resampling(2 * BLOCK, 20))
+    weights = all_weights(Resampling(2 * BLOCK, 20))
     assert len(np.unique(weights, axis=0)) == 20
     assert (weights[:, :BLOCK] != weights[:, BLOCK:]).any(axis=1).all()
 
@@ -74,19 +71,23 @@ def test_no_two_draws_share_a_stream_of_random_numbers(monkeypatch: pytest.Monke
         return generator
 
     monkeypatch.setattr(np.random, "default_rng", spy)
-    all_weights(resampling(3 * BLOCK, 2))
+    all_weights(Resampling(3 * BLOCK, 2))
     assert len(states) >= 3
     assert len(set(states)) == len(states)
 
 
 def test_no_resamples_give_no_weights() -> None:
-    assert resampling(BLOCK + 5, 0).weights(1).shape == (0, 5)
+    assert Resampling(BLOCK + 5, 0).between(BLOCK, BLOCK + 5).shape == (0, 5)
+
+
+def test_no_examples_have_no_weights() -> None:
+    assert Resampling(0, 7).between(0, 0).shape == (7, 0)
 
 
 @pytest.mark.parametrize("examples", [40, 2 * BLOCK + 300])
 def test_the_first_two_moments_are_those_of_a_multinomial(examples: int) -> None:
     resamples = 2000
-    weights = all_weights(resampling(examples, resamples, seed=11))
+    weights = all_weights(Resampling(examples, resamples, seed=11))
 
     def close(per_resample: Array, expected: float) -> None:
         error = per_resample.std(ddof=1) / math.sqrt(resamples)
@@ -111,7 +112,8 @@ def test_the_first_two_moments_are_those_of_a_multinomial(examples: int) -> None
 
 def test_draws_fall_into_blocks_in_proportion_to_their_size() -> None:
     examples, resamples = 2 * BLOCK + 300, 4000
-    allocation = resampling(examples, resamples, seed=5).allocation
+    weights = all_weights(Resampling(examples, resamples, seed=5))
+    allocation = np.add.reduceat(weights, [0, BLOCK, 2 * BLOCK], axis=1)
     assert (allocation.sum(axis=1) == examples).all()
     share = np.array([BLOCK, BLOCK, 300]) / examples
     error = np.sqrt(examples * share * (1 - share) / resamples)
@@ -155,7 +157,7 @@ def test_a_percentile_interval_lies_within_the_values(values: list[float], level
 
 
 def bootstrap_means(data: Array, resamples: int, seed: int) -> Array:
-    means: Array = all_weights(resampling(len(data), resamples, seed)) @ data / len(data)
+    means: Array = all_weights(Resampling(len(data), resamples, seed)) @ data / len(data)
     return means
 
 
@@ -187,7 +189,7 @@ def test_the_interval_of_a_mean_agrees_with_scipy_and_with_the_normal_one(exampl
 def test_the_95_percent_interval_of_a_mean_covers_it_in_95_percent_of_runs() -> None:
     runs, examples = 300, 200
     answers = np.random.default_rng(0).binomial(3, 0.4, size=(examples, runs)) / 3
-    means = all_weights(resampling(examples, 1000)) @ answers / examples
+    means = all_weights(Resampling(examples, 1000)) @ answers / examples
     intervals = [percentile_interval(means[:, run], 0.95) for run in range(runs)]
     covered = sum(low <= 0.4 <= high for low, high in intervals)
     fewest, most = stats.binom.interval(0.999, runs, 0.95)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from marl_eval.answers.confidence import read_confidence
+from marl_eval.answers.confidence import exact_confidence, read_confidence
 from marl_eval.answers.format import AnswerFormat
 from marl_eval.answers.parsed import ParsedAnswers
 from marl_eval.normalization import Key
@@ -23,8 +23,8 @@ _TAG = re.compile(
 # Sums of rounded decimals: 0.1 + 0.2 + 0.7 must not pass for more than 1.
 _SUM_TOLERANCE = 1e-9
 
-_Element = tuple[str, int | None, str]
-"""A tag's name, its number (None if it has none), and its content."""
+_Element = tuple[str, int | None, str, int]
+"""A tag's name, its number (None if it has none), its content, and where that begins."""
 
 
 def above_one(confidences: tuple[float | None, ...]) -> bool:
@@ -40,19 +40,22 @@ def read_leniently(
     elements = _elements(text, start, found)
     placed = _place(fmt, elements, found)
     slots: dict[tuple[str, int], str] = {}
-    for name, place, content in placed:
+    begins: dict[tuple[str, int], int] = {}
+    for name, place, content, begin in placed:
         if (name, place) in slots:
             found.add("repeated-tag")
-        slots[name, place] = content
+        slots[name, place], begins[name, place] = content, begin
     answers = tuple(slots.get(("answer", i)) or None for i in range(fmt.k))
     confidences: list[float | None] = [None] * fmt.k
     if fmt.confidence:
         for i in range(fmt.k):
             stated = slots.get(("confidence", i))
             if stated is not None:
-                confidences[i], deviation = read_confidence(stated)
-                if deviation is not None:
-                    found.add(deviation)
+                confidences[i] = exact_confidence(stated)
+                if confidences[i] is None:
+                    confidences[i], deviation = read_confidence(stated)
+                    if deviation is not None:
+                        found.add(deviation)
             if confidences[i] is None:
                 found.add("missing-confidence")
     given = [key(answer) for answer in answers if answer is not None]
@@ -66,7 +69,13 @@ def read_leniently(
         found.add("sum-above-one")
     if not _in_order(fmt, list(slots)):
         found.add("order")
-    return ParsedAnswers(answers, tuple(confidences), tuple(sorted(found)), start)
+    spans = [_span(text, begins["answer", i], a) if a else None for i, a in enumerate(answers)]
+    return ParsedAnswers(answers, tuple(confidences), tuple(sorted(found)), start, tuple(spans))
+
+
+def _span(text: str, begin: int, content: str) -> tuple[int, int]:
+    first = text.index(content, begin)
+    return first, first + len(content)
 
 
 def _elements(text: str, start: int, found: set[str]) -> list[_Element]:
@@ -86,23 +95,23 @@ def _elements(text: str, start: int, found: set[str]) -> list[_Element]:
                 continue
             if opened != (name, number):
                 found.add("stray-tag")
-            elements.append(_element(opened, text[begin : tag.start()]))
+            elements.append(_element(opened, text[begin : tag.start()], begin))
             opened = None
         else:
             if opened is not None:
                 found.add("unclosed-tag")
-                elements.append(_element(opened, text[begin : tag.start()]))
+                elements.append(_element(opened, text[begin : tag.start()], begin))
             opened = name, number
             begin = tag.end()
     if opened is not None:
         found.add("unclosed-tag")
-        elements.append(_element(opened, _first_paragraph(text[begin:])))
+        elements.append(_element(opened, _first_paragraph(text[begin:]), begin))
     return elements
 
 
-def _element(opened: tuple[str, str], content: str) -> _Element:
+def _element(opened: tuple[str, str], content: str, begin: int) -> _Element:
     name, number = opened
-    return name, int(number) if number else None, content.strip()
+    return name, int(number) if number else None, content.strip(), begin
 
 
 def _first_paragraph(rest: str) -> str:
@@ -114,21 +123,21 @@ def _first_paragraph(rest: str) -> str:
 
 def _place(
     fmt: AnswerFormat, elements: list[_Element], found: set[str]
-) -> list[tuple[str, int, str]]:
+) -> list[tuple[str, int, str, int]]:
     """Give each tag its place in the set (from 0), leaving out those that have none.
 
     Tags without a number, where there should be one, count up: answers in their order, a confidence
     with the answer before it, or in its own order if all answers come first.
     """
-    unnumbered = [name for name, number, _ in elements if number is None and name != "analysis"]
+    unnumbered = [name for name, number, _, _ in elements if number is None and name != "analysis"]
     answers_first = unnumbered == sorted(unnumbered)
     counts = {"answer": 0, "confidence": 0}
-    placed: list[tuple[str, int, str]] = []
-    for name, number, content in elements:
+    placed: list[tuple[str, int, str, int]] = []
+    for name, number, content, begin in elements:
         if name == "analysis":
             if number is not None:
                 found.add("numbering")
-            placed.append((name, 0, content))
+            placed.append((name, 0, content, begin))
             continue
         if name == "confidence" and not fmt.confidence:
             found.add("extra-confidence")
@@ -144,7 +153,7 @@ def _place(
             own = counts[name] if name == "answer" or answers_first else counts["answer"]
             place = max(own - 1, 0)
         if 0 <= place < fmt.k:
-            placed.append((name, place, content))
+            placed.append((name, place, content, begin))
         else:
             found.add(f"extra-{name}")
     return placed

@@ -33,13 +33,15 @@ class ParsedAnswers(NamedTuple):
     ``answers`` and ``confidences`` have one place for each of the K answers asked for, in order of
     their tags; None where one is missing. Confidences are in [0, 1]. ``deviations`` are keys of
     ``DEVIATIONS``, sorted. ``reasoning_end`` is the number of characters up to the end of the
-    reasoning, 0 where the text has none.
+    reasoning, 0 where the text has none. ``spans`` are the characters (first, end) of the text at
+    which each answer stands, spaces around it included; None for a missing answer.
     """
 
     answers: tuple[str | None, ...]
     confidences: tuple[float | None, ...]
     deviations: tuple[str, ...]
     reasoning_end: int
+    spans: tuple[tuple[int, int] | None, ...]
 
     @property
     def strict(self) -> bool:

@@ -18,6 +18,8 @@ from marl_eval.answers.parsed import ParsedAnswers
 from marl_eval.normalization import Key, normalize
 
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+# The beginning of most texts, enough to know that the reasoning is not empty.
+_REASONING = re.compile(r"<think>\s*[^\s<]")
 _UNFINISHED = ("unfinished-reasoning",)
 
 
@@ -52,38 +54,63 @@ def reader(fmt: AnswerFormat, key: Key = normalize) -> Reader:
 
     For callers that read many texts of one format.
     """
-    clean = _clean_pattern(fmt)
-    k, confidence = fmt.k, fmt.confidence
-    step = 2 if confidence else 1
-    nothing: tuple[None, ...] = (None,) * k
+    clean = clean_matcher(fmt)
+    nothing: tuple[None, ...] = (None,) * fmt.k
+    places = range(1, fmt.k * (2 if fmt.confidence else 1) + 1, 2 if fmt.confidence else 1)
 
     def read(text: str, reasoning: str | None, thinking_opened: bool) -> ParsedAnswers:
+        match = clean(text, reasoning, thinking_opened)
+        if match is not None:
+            answers = tuple([match[place].strip() for place in places])
+            confidences: tuple[float | None, ...] = nothing
+            if fmt.confidence:
+                confidences = tuple([exact_confidence(match[place + 1]) for place in places])
+            if (
+                not (fmt.confidence and None in confidences)
+                and all(answers)
+                and (fmt.k == 1 or len(set(map(key, answers))) == fmt.k)
+                and not (fmt.sum_to_one and fmt.confidence and above_one(confidences))
+            ):
+                spans = tuple([match.span(place) for place in places])
+                return ParsedAnswers(answers, confidences, (), match.pos, spans)
         close = text.rfind(_THINK_CLOSE)
         start = close + len(_THINK_CLOSE) if close >= 0 else 0
-        if thinking_opened and close < 0 and reasoning is None:
-            return ParsedAnswers(nothing, nothing, _UNFINISHED, len(text))
+        opened = thinking_opened and close < 0 and reasoning is None
+        if opened or text.find(_THINK_OPEN, start) >= 0:
+            return ParsedAnswers(nothing, nothing, _UNFINISHED, len(text), nothing)
         reasoned = not fmt.reasoning or _has_reasoning(text, close, reasoning, thinking_opened)
-        if reasoned:
-            match = clean.match(text, start)
-            if match is not None:
-                groups = match.groups()
-                answers = tuple([part.strip() for part in groups[::step]])
-                stated = (
-                    [exact_confidence(part) for part in groups[1::2]] if confidence else nothing
-                )
-                confidences = tuple(stated)
-                if (
-                    not (confidence and None in stated)
-                    and all(answers)
-                    and (k == 1 or len(set(map(key, answers))) == k)
-                    and not (fmt.sum_to_one and confidence and above_one(confidences))
-                ):
-                    return ParsedAnswers(answers, confidences, (), start)
-        if text.find(_THINK_OPEN, start) >= 0:
-            return ParsedAnswers(nothing, nothing, _UNFINISHED, len(text))
         return read_leniently(fmt, key, text, start, reasoned)
 
     return read
+
+
+CleanMatcher = Callable[[str, str | None, bool], "re.Match[str] | None"]
+
+
+@lru_cache(maxsize=64)
+def clean_matcher(fmt: AnswerFormat) -> CleanMatcher:
+    """Give a function of (text, reasoning, thinking_opened) that matches a text with clean tags.
+
+    The match starts at the end of the reasoning; its groups are the contents of the tags, in order.
+    The text is as asked if, besides, no answer is empty, no two are the same, each confidence needs
+    no forgiveness, and they sum to at most 1 where they must. None says nothing: ``reader`` reads
+    such a text.
+    """
+    clean = _clean_pattern(fmt).match
+
+    def match(text: str, reasoning: str | None, thinking_opened: bool) -> re.Match[str] | None:
+        close = text.rfind(_THINK_CLOSE)
+        if close < 0:
+            if thinking_opened and reasoning is None:
+                return None
+            start = 0
+        else:
+            start = close + len(_THINK_CLOSE)
+        if fmt.reasoning and not _has_reasoning(text, close, reasoning, thinking_opened):
+            return None
+        return clean(text, start)
+
+    return match
 
 
 def _clean_pattern(fmt: AnswerFormat) -> re.Pattern[str]:
@@ -106,7 +133,7 @@ def _has_reasoning(text: str, close: int, reasoning: str | None, thinking_opened
         return True
     if close < 0:
         return False
-    if text.startswith(_THINK_OPEN) and text[len(_THINK_OPEN) : len(_THINK_OPEN) + 1].isalnum():
+    if _REASONING.match(text):
         return True
     opened = text.find(_THINK_OPEN, 0, close)
     if thinking_opened:

@@ -22,6 +22,7 @@ from marl_eval.backends.hf_sampling import Sampler, StopAtEndings
 from marl_eval.errors import UserError
 from marl_eval.types import Completion, Message, Request
 
+_UNFINISHED_CHARACTER, _LONGEST_CHARACTER = "\ufffd", 4
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 STRIDE = 32
 """Tokens generated before the sequences that have ended are let go."""
@@ -253,7 +254,25 @@ class Model:
             reasoning_tokens=self._reasoning_tokens(tokens, text, prompt.thinking_opened),
             thinking_opened=prompt.thinking_opened,
             logprobs=sampler.logprobs(row, len(tokens)) if request.sampling.logprobs else None,
+            token_ends=self._token_ends(tokens) if request.sampling.logprobs else None,
         )
+
+    def _token_ends(self, tokens: list[int]) -> tuple[int, ...]:
+        """Give, for each token, the number of characters of the text up to its end.
+
+        A token is decoded together with the ones just before it, since it may read differently
+        alone. One that ends inside a character ends, for us, where that character begins.
+        """
+        ends: list[int] = []
+        before = shown = total = 0
+        for count in range(1, len(tokens) + 1):
+            known = self._decode(tokens[before:shown])
+            text = self._decode(tokens[before:count])
+            if not text.endswith(_UNFINISHED_CHARACTER) or count - shown == _LONGEST_CHARACTER:
+                total += len(text) - len(known)
+                before, shown = shown, count
+            ends.append(total)
+        return tuple(ends)
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self._tokenizer.decode(

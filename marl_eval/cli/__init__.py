@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from marl_eval.cli.compare import compare_command
+from marl_eval.cli.importing import import_command
 from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
 from marl_eval.errors import StorageError, UserError
@@ -51,6 +53,8 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("score")(score_command)
+app.command("import")(import_command)
+app.command("compare")(compare_command)
 app.command("show")(show_command)
 app.command("tasks")(tasks_command)
 app.command("metrics")(metrics_command)

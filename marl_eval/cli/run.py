@@ -80,6 +80,22 @@ def run_command(
     resamples: Annotated[
         int | None, typer.Option(help="Bootstrap resamples for intervals.  [default: 1000]")
     ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Kind of interval: percentile or BCa.  [default: BCa]")
+    ] = None,
+    overlap: Annotated[
+        bool | None,
+        typer.Option(
+            "--overlap/--no-overlap",
+            help="Compare the reasoning of a question's generations.  [default: yes]",
+        ),
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="YAML table of prices of a million tokens, by model.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that score; changes speed only.  [default: 1]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run directory.  [default: named by the settings, in runs/]")
     ] = None,
@@ -100,7 +116,7 @@ def run_command(
 
     values = {} if config is None else read_config(config)
     for name in ("task_args", "model_args"):
-        flags[name] = None if flags[name] is None else _pairs(name, flags[name])
+        flags[name] = None if flags[name] is None else pairs(name, flags[name])
     values.update({name: value for name, value in flags.items() if value is not None})
     settings = make_settings(values)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -111,7 +127,7 @@ def run_command(
             "\nStopped. Everything finished is stored; the same command continues.", file=sys.stderr
         )
         raise typer.Exit(INTERRUPTED) from None
-    _finish(result, allow_errors)
+    finish(result, allow_errors=allow_errors)
 
 
 def score_command(
@@ -120,17 +136,43 @@ def score_command(
         bool, typer.Option("--strict", help="Count only what a training reward would accept.")
     ] = False,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples.")] = 1000,
+    interval: Annotated[
+        str, typer.Option(help="Kind of interval: percentile or BCa.")
+    ] = "BCa",
+    overlap: Annotated[
+        bool,
+        typer.Option(
+            "--overlap/--no-overlap", help="Compare the reasoning of a question's generations."
+        ),
+    ] = True,
+    prices: Annotated[
+        Path | None, typer.Option(help="YAML table of prices of a million tokens, by model.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that score; changes speed only.")
+    ] = 1,
     allow_errors: Annotated[
         bool, typer.Option("--allow-errors", help="Exit with 0 even if requests failed.")
     ] = False,
 ) -> None:
     """Score a run again from its directory alone, without the model or the data."""
     from marl_eval.run import score
+    from marl_eval.stats import interval_method
 
-    _finish(score(run, strict=strict, resamples=resamples), allow_errors)
+    result = score(
+        run,
+        strict=strict,
+        resamples=resamples,
+        interval=interval_method(interval),
+        overlap=overlap,
+        prices=prices,
+        workers=workers,
+    )
+    finish(result, allow_errors=allow_errors)
 
 
-def _finish(result: Any, allow_errors: bool) -> None:
+def finish(result: Any, *, allow_errors: bool) -> None:
+    """Print a run's table, and exit with 1 if requests failed."""
     from marl_eval.show import print_table
 
     print_table(result.path, result.results)
@@ -138,14 +180,19 @@ def _finish(result: Any, allow_errors: bool) -> None:
         raise typer.Exit(1)
 
 
-def _pairs(option: str, text: str) -> dict[str, str]:
+def pairs(option: str, text: str) -> dict[str, str]:
+    """Read name=value,name=value.
+
+    Raises:
+        UserError: if it is not of that form.
+    """
     from marl_eval.errors import UserError
 
-    pairs: dict[str, str] = {}
+    found: dict[str, str] = {}
     for part in filter(None, text.split(",")):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
             flag = option.replace("_", "-")
             raise UserError(f"--{flag} takes name=value,name=value; {part!r} is not of that form.")
-        pairs[name.strip()] = value.strip()
-    return pairs
+        found[name.strip()] = value.strip()
+    return found

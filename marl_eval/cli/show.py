@@ -32,11 +32,19 @@ def tasks_command() -> None:
     show.print_tasks()
 
 
-def metrics_command() -> None:
+def metrics_command(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the page docs/metrics.md.")
+    ] = False,
+) -> None:
     """List the metrics that are installed: what each is, its range and its source."""
     from marl_eval import show
+    from marl_eval.catalogue import catalogue, to_markdown
 
-    show.print_metrics()
+    if markdown:
+        print(to_markdown(catalogue()), end="")
+    else:
+        show.print_metrics()
 
 
 def doctor_command() -> None:

@@ -1,25 +1,27 @@
-"""Small score tables, plain loops to compare metrics with, and the laws that every metric keeps."""
+"""Small score tables written by hand, ways to lose a part of them, and metrics of them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from marl_eval.matching import WRONG
-from marl_eval.metric import Array, Metric
-from marl_eval.score_table import MISSING, ScoreTable, Shape
+from marl_eval.metric import Array, Metric, Statistics
+from marl_eval.money import Price
+from marl_eval.plugins import load_metric_families
+from marl_eval.score_table import MISSING, OVERLAPS, SET, ScoreTable, Shape, set_confidence
 
 W, M = WRONG, MISSING
 Cube = Sequence[Sequence[Sequence[int]]]
 Stated = Sequence[Sequence[Sequence[float | None]]]
 PerSet = Sequence[Sequence[float | None]]
+
+_REFERENCES: list[Literal["exclusive", "independent"]] = ["exclusive", "independent"]
 
 
 def score_table(
@@ -32,13 +34,27 @@ def score_table(
     strict: Sequence[Sequence[bool]] | None = None,
     prompt_tokens: PerSet | None = None,
     completion_tokens: PerSet | None = None,
+    reasoning_tokens: PerSet | None = None,
     members: int = 1,
-    levels: Sequence[float] | None = None,
+    exclusive: bool = False,
+    asked: Sequence[int] | None = None,
+    weights: Sequence[Sequence[float]] | None = None,
+    probability: Stated | None = None,
+    best_probability: Sequence[float | None] | None = None,
+    reference: Literal["exclusive", "independent"] | None = None,
+    truth: Stated | None = None,
+    second_half: Sequence[bool] | None = None,
+    frequency: Stated | None = None,
+    overlaps: Sequence[Sequence[float | None]] | None = None,
+    price: Price | None = None,
 ) -> ScoreTable:
     """Build a table from grades nested by example, set and position.
 
     By default no confidence was asked for; wrong answers all differ; the gold set is just large
-    enough; nothing failed; everything is well formed; a set costs 20 prompt tokens and 10 more.
+    enough; nothing failed; everything is well formed; a set costs 20 prompt tokens and 10 more, the
+    first 6 of them reasoning; examples lie in the two halves by turns. ``weights`` are those of each
+    example's gold answers; ``overlaps`` [example, generation] are those of trigrams, of which the other
+    three kinds are a half, a third and a quarter.
     """
     grades = np.array(gold, dtype=np.int64)
     examples, sets, k = grades.shape
@@ -51,32 +67,96 @@ def score_table(
         classes = np.where(grades == W, alone, grades)
     else:
         classes = np.array(same_as, dtype=np.int64)
+    classes = _by_first_place(classes)
     sizes = np.maximum(grades.max(axis=(1, 2)) + 1, 1) if gold_size is None else gold_size
-    known = np.unique(stated[~np.isnan(stated)]) if levels is None else np.array(levels)
+    own = np.full(examples, k) if asked is None else np.array(asked, dtype=np.int64)
+    rank = ranks(grades, stated)
+    places = np.arange(k) < own[:, None, None]
+    joint = set_confidence(stated, classes, rank, places, exclusive=exclusive)
+    derived = {} if frequency is None else {"frequency": _floats(frequency, grades.shape)}
+    grids = {}
+    if confidence is not None:
+        grids = {"text": _distinct(stated), SET: _distinct(joint)}
+    grids.update({source: _distinct(values) for source, values in derived.items()})
+    shape = Shape(
+        k,
+        sets,
+        members,
+        exclusive=exclusive,
+        levels=grids,
+        weighted=weights is not None,
+        reference=reference,
+        truth=truth is not None,
+        overlap=overlaps is not None,
+        price=price,
+    )
+    alike = None if overlaps is None else _floats(overlaps, (examples, sets * members))
+    best = np.full(examples, np.nan)
+    if best_probability is not None:
+        best = np.array(best_probability, dtype=np.float64)
     return ScoreTable(
-        shape=Shape(k, sets, members, confidence is not None, exclusive=False, levels=known),
+        shape=shape,
+        asked=own,
         gold=grades,
         same_as=classes,
-        rank=ranks(grades, stated),
+        rank=rank,
         confidence=stated,
+        derived=derived,
         gold_size=np.array(sizes, dtype=np.int64),
-        failed=_per_set(failed, False, examples, sets, np.dtype(np.bool_)),
-        strict=_per_set(strict, True, examples, sets, np.dtype(np.bool_)),
-        prompt_tokens=_per_set(prompt_tokens, 20, examples, sets, np.dtype(np.float64)),
-        completion_tokens=_per_set(completion_tokens, 10, examples, sets, np.dtype(np.float64)),
+        weight=_weight(grades, weights),
+        weight_total=np.array(
+            [np.nan] * examples if weights is None else [sum(w) if w else np.nan for w in weights]
+        ),
+        truth=_floats(truth, grades.shape),
+        probability=_floats(probability, grades.shape),
+        best_probability=best,
+        second_half=np.arange(examples) % 2 > 0 if second_half is None else np.array(second_half),
+        failed=_per_set(failed, 0, examples, sets) > 0,
+        set_confidence=joint,
+        strict=_per_set(strict, 1, examples, sets) > 0,
+        prompt_tokens=_per_set(prompt_tokens, 20, examples, sets),
+        completion_tokens=_per_set(completion_tokens, 10, examples, sets),
+        reasoning_tokens=_per_set(reasoning_tokens, 6, examples, sets),
+        overlaps={}
+        if alike is None
+        else {name: alike / part for part, name in enumerate(OVERLAPS, start=1)},
     )
 
 
-def _per_set(
-    values: Sequence[Sequence[object]] | None,
-    default: object,
-    examples: int,
-    sets: int,
-    kind: np.dtype[np.generic],
-) -> NDArray[np.generic]:
+def _by_first_place(classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the classes of each example by the place at which they first occur."""
+    result = classes.copy()
+    for row, own in enumerate(classes.reshape(len(classes), -1).tolist()):
+        places = [M if number < 0 else own.index(number) for number in own]
+        result[row] = np.array(places).reshape(classes.shape[1:])
+    return result
+
+
+def _distinct(values: Array) -> Array:
+    return np.unique(values[~np.isnan(values)])
+
+
+def _floats(values: object, shape: tuple[int, ...]) -> Array:
+    """Make an array of nested numbers, NaN for None; all NaN if there are none."""
     if values is None:
-        return np.full((examples, sets), default, dtype=kind)
-    return np.array(values, dtype=kind).reshape(examples, sets)
+        return np.full(shape, np.nan)
+    return np.array(values, dtype=np.float64).reshape(shape)
+
+
+def _weight(gold: NDArray[np.int64], weights: Sequence[Sequence[float]] | None) -> Array:
+    """Look up the weight of the gold answer that each answer matches, 0 for none."""
+    result = np.zeros(gold.shape)
+    for place in np.argwhere(gold >= 0).tolist() if weights is not None else []:
+        own = (weights or [])[place[0]]
+        index = int(gold[tuple(place)])
+        result[tuple(place)] = own[index] if index < len(own) else 0
+    return result
+
+
+def _per_set(values: object, default: float, examples: int, sets: int) -> Array:
+    return (
+        np.full((examples, sets), default) if values is None else _floats(values, (examples, sets))
+    )
 
 
 def ranks(gold: NDArray[np.int64], confidence: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -99,24 +179,47 @@ def ranks(gold: NDArray[np.int64], confidence: NDArray[np.float64]) -> NDArray[n
 def take(table: ScoreTable, rows: Sequence[int]) -> ScoreTable:
     """Give the examples at these rows, in this order."""
     chosen = np.array(rows, dtype=np.int64)
-    arrays = {f.name: getattr(table, f.name)[chosen] for f in fields(table) if f.name != "shape"}
-    return replace(table, **arrays)
+    parts: dict[str, Any] = {}
+    for name in (f.name for f in fields(table) if f.name != "shape"):
+        own = getattr(table, name)
+        parts[name] = (
+            {n: a[chosen] for n, a in own.items()} if isinstance(own, dict) else own[chosen]
+        )
+    return replace(table, **parts)
 
 
 Place = tuple[int, int, int]
 
 
+def changed(table: ScoreTable, **parts: Any) -> ScoreTable:
+    """Give the table with other grades or confidences, and what follows from them."""
+    new = replace(table, **parts)
+    rank = ranks(new.gold, new.confidence)
+    joint = set_confidence(
+        new.confidence, new.same_as, rank, new.places, exclusive=table.shape.exclusive
+    )
+    return replace(new, rank=rank, set_confidence=joint)
+
+
 def lose(table: ScoreTable, place: Place) -> ScoreTable:
     """Give the table as it would be if the answer at a place could not be read."""
     gold, same_as = table.gold.copy(), table.same_as.copy()
-    confidence = table.confidence.copy()
-    gold[place], same_as[place], confidence[place] = M, M, np.nan
-    return replace(
+    confidence, probability = table.confidence.copy(), table.probability.copy()
+    weight, truth = table.weight.copy(), table.truth.copy()
+    gold[place], same_as[place], confidence[place], probability[place] = M, M, np.nan, np.nan
+    weight[place], truth[place] = 0, np.where(np.isnan(truth[place]), np.nan, 0)
+    derived = {name: own.copy() for name, own in table.derived.items()}
+    for own in derived.values():
+        own[place] = np.nan
+    return changed(
         table,
         gold=gold,
         same_as=same_as,
         confidence=confidence,
-        rank=ranks(gold, confidence),
+        derived=derived,
+        probability=probability,
+        weight=weight,
+        truth=truth,
         strict=_but(table.strict, place[:2]),
     )
 
@@ -125,12 +228,7 @@ def lose_confidence(table: ScoreTable, place: Place) -> ScoreTable:
     """Give the table as it would be if the confidence at a place could not be read."""
     confidence = table.confidence.copy()
     confidence[place] = np.nan
-    return replace(
-        table,
-        confidence=confidence,
-        rank=ranks(table.gold, confidence),
-        strict=_but(table.strict, place[:2]),
-    )
+    return changed(table, confidence=confidence, strict=_but(table.strict, place[:2]))
 
 
 def _but(strict: NDArray[np.bool_], place: tuple[int, int]) -> NDArray[np.bool_]:
@@ -139,61 +237,27 @@ def _but(strict: NDArray[np.bool_], place: tuple[int, int]) -> NDArray[np.bool_]
     return result
 
 
-_CONFIDENCES = [0.5, 0.0, 1.0, 0.1, 0.3, 0.7, 0.05, 0.29, 0.85, np.nan, np.nan]
-_TOKENS = [7, 0, 30, 400, np.nan]
+def metrics_of(shape: Shape) -> list[Metric]:
+    """Give the metrics of all installed families that fit a run."""
+    return [metric for family in load_metric_families() for metric in family(shape)]
 
 
-@st.composite
-def tables(draw: st.DrawFn) -> ScoreTable:
-    """Draw tables of 1-6 examples, 1-3 sets and 1-4 answers, with everything that can go wrong."""
-    examples, sets, k = draw(st.integers(1, 6)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    members = draw(st.sampled_from([1, k]))
-    cube, per_set = (examples, sets, k), (examples, sets)
-    size = _choices(draw, [1, 2, 3, 0], (examples,))
-    kind = _choices(draw, [0, 1, 2, -1, -2, M * 10], cube)
-    in_gold = (kind >= 0) & (kind < size[:, None, None])
-    missing = kind == M * 10
-    return score_table(
-        np.where(missing, M, np.where(in_gold, kind, W)).tolist(),
-        confidence=_choices(draw, _CONFIDENCES, cube).tolist(),
-        same_as=np.where(missing, M, np.where(in_gold, kind, 10 + kind)).tolist(),
-        gold_size=size.tolist(),
-        failed=_choices(draw, [False, False, False, True], per_set).tolist(),
-        strict=_choices(draw, [True, False], per_set).tolist(),
-        prompt_tokens=_choices(draw, _TOKENS, per_set).tolist(),
-        completion_tokens=_choices(draw, _TOKENS, per_set).tolist(),
-        members=members,
-    )
-
-
-def _choices(draw: st.DrawFn, among: Sequence[float], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Draw an array of some of these values, the first one being the simplest.
-
-    Bytes are drawn for it: hypothesis takes ten times as long over a list.
-    """
-    size = math.prod(shape)
-    drawn = np.frombuffer(draw(st.binary(min_size=size, max_size=size)), dtype=np.uint8)
-    chosen: NDArray[Any] = np.array(among)[drawn % len(among)].reshape(shape)
-    return chosen
-
-
-@st.composite
-def tables_with_a_place(
-    draw: st.DrawFn, only: Callable[[ScoreTable], NDArray[np.bool_]] = lambda t: t.given
-) -> tuple[ScoreTable, Place]:
-    """Draw a table and the place of one of its answers: one of those in the mask ``only``."""
-    table = draw(tables().filter(lambda t: bool(only(t).any())))
-    example, set_, position = draw(st.sampled_from(np.argwhere(only(table)).tolist()))
-    return table, (example, set_, position)
+def metric_named(name: str, shape: Shape) -> Metric:
+    """Give the metric of that name that fits a run."""
+    (found,) = [metric for metric in metrics_of(shape) if metric.name == name]
+    return found
 
 
 def rows(metric: Metric, table: ScoreTable) -> Array:
-    """Give a metric's statistics as a plain array."""
-    statistics = metric.statistics(table)
-    plain: Array = statistics.toarray() if issparse(statistics) else statistics
-    assert plain.dtype == np.float64
-    assert len(plain) == len(table.gold)
-    return plain
+    """Give a metric's statistics as a plain array, remembered with the table."""
+    known: dict[Statistics, Array] = vars(table).setdefault("rows", {})
+    if metric.statistics not in known:
+        statistics = metric.statistics(table)
+        plain: Array = statistics.toarray() if issparse(statistics) else statistics
+        assert plain.dtype == np.float64
+        assert len(plain) == len(table.gold)
+        known[metric.statistics] = plain
+    return known[metric.statistics]
 
 
 def value(metric: Metric, table: ScoreTable) -> float:
@@ -201,114 +265,32 @@ def value(metric: Metric, table: ScoreTable) -> float:
     return float(metric.finish(rows(metric, table).sum(axis=0)))
 
 
-def mean(values: Sequence[float]) -> float:
-    """Give the mean, NaN of nothing."""
-    return sum(values) / len(values) if values else math.nan
-
-
-def mean_over_examples_and_sets(table: ScoreTable, of: Callable[[int, int], float]) -> float:
-    """Give the mean over examples of the mean over their sets that did not fail, by plain loops."""
-    means = []
-    for example in range(len(table.gold)):
-        values = [
-            float(of(example, set_))
-            for set_ in range(table.shape.sets)
-            if not table.failed[example, set_]
-        ]
-        if values:
-            means.append(mean(values))
-    return mean(means)
-
-
-Law = Callable[[Metric, ScoreTable], None]
-
-
-def values_lie_within_their_bounds(metric: Metric, table: ScoreTable) -> None:
-    low, high = metric.bounds
-    for sums in (rows(metric, table).sum(axis=0), *rows(metric, table)):
-        found = float(metric.finish(sums))
-        assert math.isnan(found) or low - 1e-12 <= found <= high + 1e-12, metric.name
-
-
-def the_order_of_examples_does_not_matter(metric: Metric, table: ScoreTable) -> None:
-    back = take(table, range(len(table.gold))[::-1])
-    _assert_same(metric, value(metric, back), value(metric, table))
-
-
-def every_example_twice_gives_the_same_value(metric: Metric, table: ScoreTable) -> None:
-    twice = take(table, [row for row in range(len(table.gold)) for _ in range(2)])
-    _assert_same(metric, value(metric, twice), value(metric, table))
-
-
-def shards_add_up_to_the_whole(metric: Metric, table: ScoreTable) -> None:
-    whole = rows(metric, table).sum(axis=0)
-    for cut in range(1, len(table.gold)):
-        first = rows(metric, take(table, range(cut))).sum(axis=0)
-        second = rows(metric, take(table, range(cut, len(table.gold)))).sum(axis=0)
-        _assert_same(metric, first + second, whole)
-
-
-def an_empty_shard_adds_nothing(metric: Metric, table: ScoreTable) -> None:
-    assert not rows(metric, take(table, [])).any(), metric.name
-
-
-def a_stack_of_sums_finishes_as_they_do_one_by_one(metric: Metric, table: ScoreTable) -> None:
-    each = rows(metric, table)
-    stack = np.stack([np.cumsum(each, axis=0), each])
-    for finish in (metric.finish, metric.denominator, metric.share):
-        if finish is not None:
-            single = [[float(finish(sums)) for sums in part] for part in stack]
-            _assert_same(metric, finish(stack), single)
-
-
-def what_a_failed_set_holds_does_not_matter(metric: Metric, table: ScoreTable) -> None:
-    failed = table.failed
-    gold = np.where(failed[:, :, None], M, table.gold)
-    confidence = np.where(failed[:, :, None], np.nan, table.confidence)
-    emptied = replace(
-        table,
-        gold=gold,
-        same_as=np.where(failed[:, :, None], M, table.same_as),
-        confidence=confidence,
-        rank=ranks(gold, confidence),
-        strict=np.where(failed, True, table.strict),
-        prompt_tokens=np.where(failed, np.nan, table.prompt_tokens),
-        completion_tokens=np.where(failed, np.nan, table.completion_tokens),
-    )
-    _assert_same(metric, value(metric, emptied), value(metric, table))
-
-
-def an_example_of_failed_sets_alone_does_not_matter(metric: Metric, table: ScoreTable) -> None:
-    answered = [row for row in range(len(table.gold)) if not table.failed[row].all()]
-    if not answered:
-        assert math.isnan(value(metric, table)), metric.name
-        return
-    _assert_same(metric, value(metric, take(table, answered)), value(metric, table))
-
-
-def _assert_same(metric: Metric, actual: object, expected: object) -> None:
-    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12, err_msg=metric.name)
-
-
-LAWS_OF_SUMS: list[Law] = [
-    values_lie_within_their_bounds,
-    the_order_of_examples_does_not_matter,
-    every_example_twice_gives_the_same_value,
-    shards_add_up_to_the_whole,
-    an_empty_shard_adds_nothing,
-    a_stack_of_sums_finishes_as_they_do_one_by_one,
-]
-LAWS_OF_FAILURES: list[Law] = [
-    what_a_failed_set_holds_does_not_matter,
-    an_example_of_failed_sets_alone_does_not_matter,
-]
-
-
-def law_name(law: Law) -> str:
-    """Name a test after its law."""
-    return law.__name__
+def share(metric: Metric, table: ScoreTable) -> float:
+    """Give the share of the answers asked for that a metric rests on, 1 if it is about all of them."""
+    return 1 if metric.share is None else float(metric.share(rows(metric, table).sum(axis=0)))
 
 
 def is_told_in_words(metric: Metric) -> bool:
     """Whether a metric says what it is, what it counts and when it is undefined."""
     return bool(metric.summary and metric.counted and metric.undefined)
+
+
+def full_shapes() -> list[Shape]:
+    """Give runs that know all that can be known; between them they have every metric."""
+    grid = np.array([0.5])
+    return [
+        Shape(
+            k=3,
+            sets=2,
+            members=members,
+            exclusive=True,
+            levels={"text": grid, SET: grid, "frequency": grid},
+            weighted=True,
+            reference=reference,
+            truth=True,
+            overlap=True,
+            price=Price(2, 8, "USD"),
+        )
+        for members in (1, 3)
+        for reference in _REFERENCES
+    ]

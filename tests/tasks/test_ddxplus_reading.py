@@ -192,7 +192,7 @@ def test_gold_is_the_differential_with_the_most_probable_first(tmp_path: Path) -
         ("Bronchitis", 0.01),
         ("Croup", 0.009),
     ]
-    assert dataset.examples[0].meta["pathology"] == "URTI"
+    assert dataset.examples[0].truth == "URTI"
     assert dataset.examples[0].distribution is None
 
 
@@ -411,7 +411,7 @@ def test_the_text_form_is_read(name: str, columns: tuple[str, str], tmp_path: Pa
     assert gold(dataset) == [[(name, None) for name in ranked] for ranked in RANKED]
     assert [example.id for example in dataset.examples] == ["text-0", "text-1"]
     assert (dataset.split, dataset.source, dataset.exclusive) == ("text", name, False)
-    assert dataset.examples[0].meta["pathology"] is None
+    assert dataset.examples[0].truth is None
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -1,0 +1,1 @@
+"""Estimators: pure functions of arrays, mostly of sums over examples, with no table behind them."""

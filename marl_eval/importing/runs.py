@@ -1,0 +1,228 @@
+"""From recorded files to run directories: one for each system that the files hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from marl_eval.answers import AnswerFormat
+from marl_eval.errors import UserError, unknown
+from marl_eval.importing import columns, lm_eval, released
+from marl_eval.importing.generations import Choices, System
+from marl_eval.importing.rows import Source, open_source
+from marl_eval.importing.survey import Survey, survey
+from marl_eval.importing.writing import Written, beside, put_in_place, write_generations
+from marl_eval.plugins import load_task
+from marl_eval.preparation import SCHEMA_VERSION
+from marl_eval.provenance import git_state, versions
+from marl_eval.settings import RunSettings
+from marl_eval.strategies import SetLayout, Strategy, set_layout
+from marl_eval.task import Task
+
+DEFAULT_TASK = "recorded"
+
+LAYOUTS: dict[str, Callable[[Source, Choices], list[System]]] = {
+    "columns": columns.systems,
+    "rlcr": released.systems,
+    "lm-eval": lm_eval.systems,
+}
+
+_UNKNOWN = ("temperature", "top_p", "max_tokens", "seed", "limit", "shots")
+"""The settings that a recording does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says of the recording; None is seen from the recording itself.
+
+    The fields are those of ``RunSettings``; ``exclusive`` says that one answer is right for each
+    example.
+    """
+
+    task: str = DEFAULT_TASK
+    model: str | None = None
+    strategy: Strategy | None = None
+    k: int | None = None
+    confidence: bool | None = None
+    reasoning: bool | None = None
+    analysis: bool = False
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRun:
+    """An imported run: where it is, and ``notes`` on what its numbers will have to leave out."""
+
+    path: Path
+    notes: tuple[str, ...]
+
+
+def import_runs(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    layout: str | None = None,
+    choices: Choices | None = None,
+    wishes: Wishes | None = None,
+) -> list[ImportedRun]:
+    """Bring recorded generations into run directories.
+
+    One system goes into ``out`` itself; of several, each into a directory of its own under ``out``.
+    Importing the same again changes nothing.
+
+    Args:
+        paths: files or folders of rows, read one after the other.
+        out: where the run directories go.
+        layout: one of ``LAYOUTS``; seen from the columns if not given.
+        choices: which system and columns to read.
+        wishes: what the recording does not tell of itself.
+
+    Raises:
+        UserError: if the files cannot be read as such, or ``out`` holds something else.
+        StorageError: if the run directories cannot be written.
+    """
+    wishes = wishes or Wishes()
+    task = load_task(wishes.task)
+    source = open_source(paths)
+    if layout is not None and layout not in LAYOUTS:
+        raise unknown("layout named", layout, LAYOUTS)
+    systems = LAYOUTS[layout or _layout(source.columns)](source, choices or Choices())
+    out = out.resolve() if out.name in ("", "..") else out
+    places = {system.name: out for system in systems}
+    if len(systems) > 1:
+        places = {name: out / re.sub(r"[^A-Za-z0-9._-]+", "-", name) for name in places}
+    if len(set(places.values())) < len(systems):
+        raise UserError(
+            f"Two systems of {source.name} would share a directory; choose one with --system."
+        )
+    content = source.sha256()
+    return [
+        _import(source, content, system, places[system.name], task, wishes) for system in systems
+    ]
+
+
+def _layout(names: tuple[str, ...]) -> str:
+    if released.matches(names):
+        return "rlcr"
+    return "lm-eval" if lm_eval.matches(names) else "columns"
+
+
+def _import(
+    source: Source, content: str, system: System, out: Path, task: Task, wishes: Wishes
+) -> ImportedRun:
+    shown = survey(system.recordings())
+    k, strategy = _elicitation(shown, wishes)
+    fmt = AnswerFormat(
+        k=k,
+        confidence=shown.tagged if wishes.confidence is None else wishes.confidence,
+        reasoning=shown.reasoning if wishes.reasoning is None else wishes.reasoning,
+        analysis=wishes.analysis,
+        sum_to_one=wishes.exclusive,
+        noun=task.noun,
+    )
+    with beside(out) as temporary:
+        written = write_generations(temporary, system, fmt, nameless=shown.graded)
+        if written.present == 0:
+            raise UserError(f"{source.name} holds no generations of {system.name!r}.")
+        layout = _set_layout(strategy, k, written.most, wishes.k)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "settings": _settings(
+                wishes, system, strategy, layout, fmt, stated=fmt.confidence or shown.stated
+            ),
+            "task": _task_record(task, source, written, exclusive=wishes.exclusive),
+            "model": {"backend": "import", "file": source.name, "sha256": content},
+            "layout": asdict(layout),
+            "format": asdict(fmt),
+            "prompt": {"wording": "unknown", "sha256": "", "messages": []},
+            "recorded": {"grades": shown.graded, "confidences": shown.stated},
+            "versions": versions(),
+            "git": git_state(),
+        }
+        put_in_place(temporary, out, record)
+    return ImportedRun(out, tuple(_notes(shown, fmt, layout, written)))
+
+
+def _elicitation(shown: Survey, wishes: Wishes) -> tuple[int, Strategy]:
+    """Give the answers of one generation and the strategy.
+
+    Raises:
+        UserError: if what was recorded cannot have been obtained so.
+    """
+    if wishes.strategy is Strategy.BEST_OF_K:
+        if max(shown.k, shown.asked) > 1:
+            raise UserError(
+                f"The strategy 'best-of-k' pools generations of one answer, and these hold "
+                f"{max(shown.k, shown.asked)}."
+            )
+        return 1, Strategy.BEST_OF_K
+    k = wishes.k or shown.asked or shown.k
+    if k < shown.asked:
+        raise UserError(f"-k is {k}, but {shown.asked} answers were asked for of some examples.")
+    return k, wishes.strategy or (Strategy.SINGLE if k == 1 else Strategy.MULTI)
+
+
+def _set_layout(strategy: Strategy, k: int, samples: int, told: int | None) -> SetLayout:
+    """Lay out ``samples`` generations of ``k`` answers; ``told`` is the K that the user gave."""
+    if strategy is not Strategy.BEST_OF_K:
+        return set_layout(strategy, k, samples)
+    members = told or samples
+    return set_layout(strategy, members, -(-samples // members))
+
+
+def _settings(
+    wishes: Wishes,
+    system: System,
+    strategy: Strategy,
+    layout: SetLayout,
+    fmt: AnswerFormat,
+    *,
+    stated: bool,
+) -> dict[str, Any]:
+    known = RunSettings(
+        model=wishes.model or system.name,
+        task=wishes.task,
+        strategy=strategy,
+        k=layout.k,
+        n=layout.sets,
+        confidence=stated,
+        reasoning=fmt.reasoning,
+        analysis=fmt.analysis,
+    )
+    return {**known.identity(), **dict.fromkeys(_UNKNOWN), "task_args": {}}
+
+
+def _task_record(
+    task: Task, source: Source, written: Written, *, exclusive: bool
+) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "version": "recorded",
+        "split": "unknown",
+        "licence": "unknown",
+        "source": source.name,
+        "exclusive": exclusive,
+        "examples": written.examples,
+        "of": written.examples,
+        "sha256": written.sha256,
+    }
+
+
+def _notes(shown: Survey, fmt: AnswerFormat, layout: SetLayout, written: Written) -> list[str]:
+    """Say what the numbers will leave out."""
+    notes = []
+    missing = written.examples * layout.samples - written.present
+    if missing:
+        notes.append(
+            f"{missing} of {written.examples * layout.samples} generations are not there (not every "
+            f"example has {layout.samples}) and count as missing requests."
+        )
+    if above := shown.above(fmt.k):
+        notes.append(
+            f"{above} generations hold more than {fmt.k} answers, of which the first {fmt.k} count; "
+            f"-k raises K."
+        )
+    return notes

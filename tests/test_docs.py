@@ -1,0 +1,40 @@
+"""The guides do what they say, and the page of metrics is that of the installed ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from marl_eval.catalogue import catalogue, to_markdown
+from tests.pages import DOCS, blocks, shell
+
+INSTALLS = DOCS / "adding-a-metric.md"
+"""This page installs a package; ``test_metric_plugin.py`` does what it says."""
+
+GUIDES = [
+    page
+    for page in sorted(DOCS.glob("*.md"))
+    if page != INSTALLS and any(block.language == "bash" for block in blocks(page))
+]
+
+
+def test_there_are_guides() -> None:
+    assert {"comparing.md", "importing.md"} <= {page.name for page in GUIDES}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_every_command_of_a_guide_runs_and_prints_what_the_guide_shows(
+    page: Path, tmp_path: Path
+) -> None:
+    printed: set[str] = set()
+    for language, content in blocks(page):
+        if language == "bash":
+            output = shell(content, tmp_path)
+            printed = {" ".join(line.split()) for line in output.splitlines()}
+        elif language == "text":
+            assert set(content.splitlines()) <= printed
+
+
+def test_the_page_of_metrics_is_made_of_the_installed_ones() -> None:
+    assert (DOCS / "metrics.md").read_text(encoding="utf-8") == to_markdown(catalogue())

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -39,10 +39,10 @@ from marl_eval.totals import add_up, weigh
 SIZES = [200, 2000]
 RESAMPLES = 1000
 POPULATION, PART = 2_000_000, 20_000
-PAIRS = 4
+PAIRS = 2
 """Pairs of equal systems for each run: a share near 5 % needs more of them."""
-SLOW, EVERY = "smooth_ece", 5
-"""A metric that is worked out in one run of five."""
+SLOW, EVERY = "smooth_ece", 10
+"""A metric that is worked out in one run of ten."""
 METHODS: tuple[IntervalMethod, ...] = get_args(IntervalMethod)
 NEITHER = (
     "ece", "ece_debiased", "ece_equal_mass", "smooth_ece", "set_ece", "mce", "brier_reliability",
@@ -259,8 +259,14 @@ def rate(hits: Sequence[bool]) -> str:
     return f"{100 * share:5.1f} +- {100 * np.sqrt(share * (1 - share) / len(hits)):.1f}"
 
 
-def print_coverage(system: System, metrics: Sequence[Metric], examples: int, runs: int) -> None:
-    truth = population(metrics, system)
+def print_coverage(
+    system: System,
+    metrics: Sequence[Metric],
+    truth: Mapping[str, float],
+    *,
+    examples: int,
+    runs: int,
+) -> None:
     found = list(simulated_runs(metrics, system, examples=examples, runs=runs))
     means: list[list[float]] = []
     print(f"{'metric':28}{'truth':>9}{'mean':>9}{'bias':>10}{'runs':>6}", *METHODS, sep="   ")
@@ -287,7 +293,7 @@ def print_coverage(system: System, metrics: Sequence[Metric], examples: int, run
         )
 
 
-def print_false_alarms(metrics: Sequence[Metric], examples: int, pairs: int) -> None:
+def print_false_alarms(metrics: Sequence[Metric], *, examples: int, pairs: int) -> None:
     found = list(equal_systems(metrics, examples=examples, pairs=pairs))
     shares = []
     print(f"{'metric':28}{'pairs':>6}   p <= 0.05   interval without 0 (%)")
@@ -314,11 +320,12 @@ def main() -> None:
     metrics = all_metrics()
     others = [metric for metric in metrics if not is_mean(metric)]
     for system, own in ((OVERCONFIDENT, metrics), (CALIBRATED, others)):
+        truth = population(own, system)
         for examples in SIZES:
             print(f"\n{runs} runs of {examples} examples, {system}: share of intervals (%)")
-            print_coverage(system, own, examples, runs)
+            print_coverage(system, own, truth, examples=examples, runs=runs)
     print(f"\n{PAIRS * runs} pairs of equal systems on {SIZES[0]} examples (%; aim: 4 to 6)")
-    print_false_alarms(metrics, SIZES[0], PAIRS * runs)
+    print_false_alarms(metrics, examples=SIZES[0], pairs=PAIRS * runs)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ be read covers nothing. Where a metric rests on a part of the answers only, `res
 confidence: the stated ones under these names; as `..._logprob` and `..._frequency` where
 log-probabilities were stored or several generations made. For each metric
 `tests/metrics/test_by_hand.py` has an example worked by hand, and `tests/metrics/test_independent.py`
-the comparison named here.
+the comparison named here. Ranges that depend on the run are those of two sets of three answers.
 """
 
 
@@ -132,11 +132,13 @@ def _row(entry: Entry) -> str:
 
 
 def _section(entry: Entry) -> list[str]:
+    formula = entry.formula if "`" in entry.formula else f"`{entry.formula}`"
     return [
-        entry.formula,
+        formula,
         "",
         f"{entry.notes} Counted: {entry.metric.counted}. NaN if {entry.metric.undefined}.",
         "",
         f"Source: {entry.source}",
+        "",
         f"Checked against: {entry.checked}",
     ]

@@ -24,6 +24,10 @@ _UNREAD = 1 << 30
 """From here on count the keys of answers that were graded elsewhere and cannot be read here."""
 
 
+_ABSENT = (1 << 31) - 1
+"""The class of answers that were not given: of none that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """What is needed to grade the generations of one run.
@@ -72,7 +76,9 @@ def grade_block(
     # A recorded answer whose text we cannot read is like no other.
     unread = given & (read.numbers == NOTHING)
     keys[unread] = _UNREAD + np.flatnonzero(unread)
-    classes = np.where(gold >= 0, gold, sizes[rows] + keys)
+    # A recorded grade may say right where there is no gold answer.
+    classes = np.where(gold >= 0, gold, np.maximum(sizes, 1)[rows] + keys)
+    classes[~given] = _ABSENT
     there = np.array([stages is not None for stages in generations])
     recorded = scorer.stated == "recorded"
     graded = Graded(

@@ -88,7 +88,8 @@ def read_generations(
         if parsed.deviations:
             readings.strict[place] = False
             if reader.strict:
-                parsed = parsed._replace(answers=(None,) * fmt.k, confidences=(None,) * fmt.k)
+                nothing = (None,) * fmt.k
+                parsed = parsed._replace(answers=nothing, confidences=nothing, spans=nothing)
         numbers += [vocabulary[answer] for answer in parsed.answers + absent]
         stated += parsed.confidences + absent
         line = stages[0]
@@ -164,5 +165,8 @@ def _probabilities(
         first = span[0] + len(content) - len(content.lstrip())
         last = first + len(content.strip())
         begin, end = bisect_right(ends, first), bisect_right(ends, last - 1) + 1
+        # Tokens of no width are parts of the character after them.
+        while begin > 0 and ends[begin - 1] == (ends[begin - 2] if begin > 1 else 0):
+            begin -= 1
         result.append(min(exp(sum(logprobs[begin:end])), 1.0))
     return result

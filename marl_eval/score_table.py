@@ -299,8 +299,11 @@ def nearest_level(levels: Array, confidence: Array) -> NDArray[np.int64]:
     """Give the number of the level nearest to each confidence; 0 where there are no levels."""
     if len(levels) <= 1:
         return np.zeros(confidence.shape, dtype=np.int64)
-    result: NDArray[np.int64] = np.searchsorted((levels[1:] + levels[:-1]) / 2, confidence)
-    return np.minimum(result, len(levels) - 1)
+    above = np.clip(np.searchsorted(levels, confidence), 1, len(levels) - 1)
+    # Not by midpoints: between neighbouring floating-point numbers there is none.
+    nearer_below = confidence - levels[above - 1] < levels[above] - confidence
+    result: NDArray[np.int64] = above - nearer_below
+    return result
 
 
 def repeated(same_as: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.bool_]:

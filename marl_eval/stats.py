@@ -125,7 +125,9 @@ def bca_interval(
     finite = resampled[np.isfinite(resampled)]
     if len(finite) == 0:
         return float("nan"), float("nan")
-    below = ((finite < value).sum() + (finite == value).sum() / 2) / len(finite)
+    # Sums in another order differ by rounding; that must not decide what is below.
+    tied = np.isclose(finite, value, rtol=1e-9, atol=1e-12)
+    below = ((~tied & (finite < value)).sum() + tied.sum() / 2) / len(finite)
     if not 0 < below < 1:
         return percentile_interval(finite, level)
     left_out = without[np.isfinite(without)]
@@ -153,8 +155,10 @@ def interval_of_a_distance(
     """
     low, high = percentile_interval(resampled, level)
     finite = noise[np.isfinite(noise)]
-    reach = float(np.quantile(finite, (1 + level) / 2)) if len(finite) else float("nan")
-    ends = np.clip([min(value - reach, 2 * value - high), 2 * value - low], *bounds)
+    lowest = 2 * value - high
+    if len(finite) > 0:
+        lowest = min(lowest, value - float(np.quantile(finite, (1 + level) / 2)))
+    ends = np.clip([lowest, 2 * value - low], *bounds)
     return float(ends[0]), float(ends[1])
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -190,6 +192,26 @@ def test_holms_correction_by_hand() -> None:
     assert holm(np.array([])).shape == (0,)
 
 
+def rejected(p: list[float], level: float) -> list[bool]:
+    """Step down through the p-values, the smallest first, and stop at the first that is too large."""
+    found = [False] * len(p)
+    for done, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
+        if p[place] > level / (len(p) - done):
+            break
+        found[place] = True
+    return found
+
+
+@given(p=st.lists(st.integers(0, 1000).map(lambda n: n / 1000), max_size=12))
+def test_holms_correction_rejects_what_stepping_down_does(p: list[float]) -> None:
+    corrected = holm(np.array(p, dtype=np.float64))
+    assert (corrected >= p).all()
+    assert (corrected <= 1).all()
+    assert (np.diff(corrected[np.argsort(p, kind="stable")]) >= 0).all()
+    for level in (0.00123, 0.01234, 0.05012, 0.23456, 0.78901):
+        assert (corrected <= level).tolist() == rejected(p, level)
+
+
 def test_every_defined_metric_takes_part_in_the_correction(make: Make) -> None:
     found = compare(make("random"), make("random", seed=1), resamples=FEW).metrics
     told = {name: one for name, one in found.items() if one.p is not None}
@@ -352,7 +374,7 @@ def test_the_same_difference_in_every_example_has_the_p_value_of_the_sign_test(m
     found = one["tokens_per_example"]
     assert found.first is not None
     assert found.difference == found.low == found.high == found.first
-    assert found.p == pytest.approx(2 * 0.5**EXAMPLES)
+    assert found.p == pytest.approx(2 * 0.5**EXAMPLES, abs=0)
     assert found.detectable is None
     assert (found.ratio, found.ratio_low, found.ratio_high) == (2, 2, 2)
 
@@ -455,6 +477,41 @@ def test_a_difference_that_chance_would_explain_is_not_called_one(make: Make) ->
     assert "covers" not in sentence
     assert f"a difference of {one.detectable:.2g} would be seen in four of five" in sentence
     assert "no other number of tokens that could be told" in sentence
+
+
+def spending(run: Path, to: Path, more: int) -> Path:
+    """Give a copy whose generations take between 0 and 60 tokens more, and then ``more``."""
+    rng = np.random.default_rng(6 + more)
+    copy = copied(run, to)
+    edit(
+        copy / "completions/part-0.jsonl",
+        lambda lines: [
+            {**line, "completion_tokens": line["completion_tokens"] + int(rng.integers(60)) + more}
+            for line in lines
+        ],
+    )
+    score(copy, resamples=0)
+    return copy
+
+
+def test_a_difference_in_tokens_is_told_only_if_it_is_real(make: Make, tmp_path: Path) -> None:
+    runs = [spending(make("oracle"), tmp_path / str(more), more) for more in (0, 1, 50)]
+    by_chance = compare(runs[0], runs[1], resamples=FEW)
+    one = by_chance.metrics["tokens_per_example"]
+    assert one.difference != 0
+    assert 0.05 < known(one.p) < 0.99
+    assert "with no other number of tokens that could be told" in verdict(by_chance, "A", "B")
+    real = compare(runs[0], runs[2], resamples=FEW)
+    share = known(real.metrics["tokens_per_example"].ratio) - 1
+    assert f"with {share:.0%} more tokens a question" in verdict(real, "A", "B")
+
+
+def test_where_right_answers_were_not_compared_the_metrics_that_differ_are_counted(
+    make: Make,
+) -> None:
+    found = compare(make("random"), make("oracle"), metrics=["f1", "answered"], resamples=FEW)
+    sentence = verdict(found, "A", "B")
+    assert sentence == f"1 of 2 metrics differ by more than chance ({EXAMPLES} questions)."
 
 
 def simulated(

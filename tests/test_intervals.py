@@ -18,6 +18,7 @@ from marl_eval.stats import (
     bca_interval,
     interval_method,
     interval_of_a_constant,
+    interval_of_a_distance,
     jackknife_groups,
     percentile_interval,
 )
@@ -58,6 +59,14 @@ def test_values_equal_to_the_one_computed_count_half() -> None:
     assert bca_interval(1, resampled, SYMMETRIC, 0.5) == pytest.approx(
         tuple(np.quantile(resampled, [0.25, 0.75]))
     )
+
+
+def test_rounding_does_not_decide_whether_values_are_equal() -> None:
+    value, others = 0.3, np.array([0.1, 0.2, 0.4, 0.5, 0.6])
+    exact = bca_interval(value, np.append(others, [0.3] * 4), SYMMETRIC, 0.8)
+    for near in (0.1 + 0.2, 0.3 - 5e-17):
+        rounded = bca_interval(value, np.append(others, [near] * 4), SYMMETRIC, 0.8)
+        assert rounded == pytest.approx(exact)
 
 
 @pytest.mark.parametrize("value", [-1.0, 2.0])
@@ -209,6 +218,39 @@ def test_nothing_is_said_of_the_side_that_has_no_bound() -> None:
     low, high = interval_of_a_constant(3, (0, math.inf), 10, 0.95)
     assert 0 < low < 3
     assert math.isnan(high)
+
+
+WIDE = np.linspace(0.2, 0.6, 1001)
+"""Of which 95 % lie between 0.21 and 0.59."""
+
+FAINT = np.linspace(0, 0.1, 1001)
+
+
+def test_the_interval_of_a_distance_turns_the_resampled_values_around() -> None:
+    found = interval_of_a_distance(0.3, WIDE, FAINT, (0, 1), 0.95)
+    assert found == pytest.approx((2 * 0.3 - 0.59, 2 * 0.3 - 0.21))
+
+
+def test_noise_that_alone_makes_such_a_distance_brings_the_lower_end_down() -> None:
+    # 97.5 % of what noise makes is below 0.0975 or 0.26.
+    found = interval_of_a_distance(0.4, WIDE, FAINT, (0, 1), 0.95)
+    assert found == pytest.approx((0.8 - 0.59, 0.8 - 0.21))
+    loud = np.linspace(0, 0.26 / 0.975, 1001)
+    found = interval_of_a_distance(0.4, WIDE, loud, (0, 1), 0.95)
+    assert found == pytest.approx((0.4 - 0.26, 0.8 - 0.21))
+
+
+def test_the_interval_of_a_distance_stays_within_its_bounds() -> None:
+    found = interval_of_a_distance(0.25, WIDE, FAINT, (0, 0.27), 0.95)
+    assert found == (0, 0.27)
+
+
+@pytest.mark.parametrize("noise", [[], [np.nan], [np.inf, np.nan]])
+def test_where_noise_tells_nothing_the_lower_end_is_that_of_the_resamples(
+    noise: list[float],
+) -> None:
+    found = interval_of_a_distance(0.3, WIDE, np.array(noise, dtype=np.float64), (0, 1), 0.95)
+    assert found == pytest.approx((0.01, 0.39))
 
 
 def test_a_kind_of_interval_is_named_in_any_case() -> None:

@@ -367,7 +367,7 @@ def test_percentile_intervals_are_told_as_such_and_change_no_values(
         assert found.value == before.value, name
         assert (found.low is None) == (before.low is None), name
         moved += (found.low, found.high) != (before.low, before.high)
-    assert moved > 30
+    assert moved >= 20
 
 
 def test_what_every_example_agrees_on_has_an_interval_all_the_same(oracle: RunResult) -> None:

@@ -136,9 +136,7 @@ def score_command(
         bool, typer.Option("--strict", help="Count only what a training reward would accept.")
     ] = False,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples.")] = 1000,
-    interval: Annotated[
-        str, typer.Option(help="Kind of interval: percentile or BCa.")
-    ] = "BCa",
+    interval: Annotated[str, typer.Option(help="Kind of interval: percentile or BCa.")] = "BCa",
     overlap: Annotated[
         bool,
         typer.Option(

@@ -135,9 +135,9 @@ def print_example(path: Path, wanted: str) -> None:
         screen.print(f"\n[{message.role}]", style="bold")
         screen.print(Text(inert(message.content)))
     screen.print("\ngold", style="bold")
-    for index, gold in enumerate(example.gold):
+    for place, gold in enumerate(example.gold):
         weight = "" if gold.weight is None else f"  (weight {gold.weight:.4g})"
-        screen.print(f"  {index}: {inert(gold.answer)}{weight}")
+        screen.print(f"  {place}: {inert(gold.answer)}{weight}")
     index = index_lines(run.completions)
     found = index.rows(row, row + 1)
     lines = read_lines(run.completions, index, found, Completion)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -78,7 +79,7 @@ def weigh(rows: Sequence[Array | csr_array[np.float64]], weights: Array) -> list
     """Give ``weights @ rows`` for each of several statistics, as many as can be in one product."""
     if len(weights) == 0:
         return [np.empty((0, own.shape[1])) for own in rows]
-    narrow = [own.toarray() if _is_narrow(own) else own for own in rows]
+    narrow = [_narrowed(own) for own in rows]
     dense = [own for own in narrow if not issparse(own)]
     product = weights @ np.hstack(dense) if dense else weights[:, :0]
     turned = np.ascontiguousarray(weights.T) if len(dense) < len(rows) else weights.T
@@ -94,9 +95,9 @@ def weigh(rows: Sequence[Array | csr_array[np.float64]], weights: Array) -> list
     return result
 
 
-def _is_narrow(rows: Array | csr_array[np.float64]) -> bool:
-    """Say whether sparse statistics are quicker as dense ones."""
-    return bool(issparse(rows)) and rows.shape[1] <= _NARROW
+def _narrowed(rows: Any) -> Any:
+    """Give sparse statistics as dense ones where that is quicker."""
+    return rows.toarray() if issparse(rows) and rows.shape[1] <= _NARROW else rows
 
 
 def _counted(metric: Metric, rows: Array | csr_array[np.float64]) -> int:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from marl_eval.metric import Array, Metric, Statistics
 from marl_eval.score_rows import read_block, read_columns
@@ -80,13 +79,13 @@ def weigh(rows: Sequence[Array | csr_array[np.float64]], weights: Array) -> list
     if len(weights) == 0:
         return [np.empty((0, own.shape[1])) for own in rows]
     narrow = [_narrowed(own) for own in rows]
-    dense = [own for own in narrow if not issparse(own)]
+    dense = [own for own in narrow if not isinstance(own, csr_array)]
     product = weights @ np.hstack(dense) if dense else weights[:, :0]
     turned = np.ascontiguousarray(weights.T) if len(dense) < len(rows) else weights.T
     result: list[Array] = []
     column = 0
     for own in narrow:
-        if issparse(own):
+        if isinstance(own, csr_array):
             result.append((own.T @ turned).T)
         else:
             width = own.shape[1]
@@ -95,9 +94,11 @@ def weigh(rows: Sequence[Array | csr_array[np.float64]], weights: Array) -> list
     return result
 
 
-def _narrowed(rows: Any) -> Any:
+def _narrowed(rows: Array | csr_array[np.float64]) -> Array | csr_array[np.float64]:
     """Give sparse statistics as dense ones where that is quicker."""
-    return rows.toarray() if issparse(rows) and rows.shape[1] <= _NARROW else rows
+    if isinstance(rows, csr_array) and rows.shape[1] <= _NARROW:
+        return rows.toarray()
+    return rows
 
 
 def _counted(metric: Metric, rows: Array | csr_array[np.float64]) -> int:
@@ -105,6 +106,6 @@ def _counted(metric: Metric, rows: Array | csr_array[np.float64]) -> int:
 
     The last of sparse statistics says what was asked for, so the others tell.
     """
-    if issparse(rows):
+    if isinstance(rows, csr_array):
         return int(np.count_nonzero(np.diff(rows[:, :-1].indptr)))
     return int(np.count_nonzero(metric.denominator(rows)))

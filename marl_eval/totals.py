@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -86,7 +87,8 @@ def weigh(rows: Sequence[Array | csr_array[np.float64]], weights: Array) -> list
     column = 0
     for own in narrow:
         if isinstance(own, csr_array):
-            result.append((own.T @ turned).T)
+            turned_product: Any = own.T @ turned
+            result.append(turned_product.T)
         else:
             width = own.shape[1]
             result.append(product[:, column : column + width])

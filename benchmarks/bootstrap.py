@@ -2,9 +2,9 @@
 
     python benchmarks/bootstrap.py [--examples 25000]
 
-Each figure comes from a process of its own. What the resamples add is the time with them less the time
-without any; scoring itself is not in it. Aim: 1,000 resamples of every metric over 25,000 examples
-in at most 3 s and 1 GB.
+Each figure is the least of three, each from a process of its own. What the resamples add is the time
+with them less the time without any; scoring itself is not in it. Aim: 1,000 resamples of every metric
+over 25,000 examples in at most 3 s and 1 GB.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from marl_eval.types import Completion, Example, Gold
 
 AIM_SECONDS, AIM_MEMORY = 3, 1024
 RESAMPLES = 1000
-K = 3
+K, REPEATS = 3, 3
 NAMES = [f"condition number {i}" for i in range(20)]
 WORDS = ["the", "patient", "has", "a", "history", "of", "pain", "which", "this", "explains"]
 
@@ -108,6 +108,15 @@ def peak_memory() -> float:
     return float("nan")
 
 
+def least(
+    path: Path, scored: Scored, resamples: int, interval: IntervalMethod
+) -> tuple[float, float, int]:
+    """Give the least seconds and MiB of some processes, and the number of metrics."""
+    found = [in_process(path, scored, resamples, interval) for _ in range(REPEATS)]
+    seconds, memory, counts = zip(*found, strict=True)
+    return min(seconds), min(memory), counts[0]
+
+
 def in_process(
     path: Path, scored: Scored, resamples: int, interval: IntervalMethod
 ) -> tuple[float, float, int]:
@@ -131,13 +140,13 @@ def main() -> None:
             path = Path(folder) / "run"
             make_run(path, examples, sets)
             scored = write_scores(RunDirectory(path), ScoringOptions(price=Price(2, 8, "USD")))
-            without, least, count = in_process(path, scored, 0, "percentile")
+            without, bare, count = least(path, scored, 0, "percentile")
             print(
                 f"{count} metrics of {examples:,} examples, {sets} x {K} answers each: "
-                f"{without:.1f} s without intervals, peak {least:,.0f} MiB"
+                f"{without:.1f} s without intervals, peak {bare:,.0f} MiB"
             )
             for method in methods:
-                seconds, memory, _ = in_process(path, scored, RESAMPLES, method)
+                seconds, memory, _ = least(path, scored, RESAMPLES, method)
                 print(
                     f"  {RESAMPLES:,} resamples, {method}: {seconds - without:.1f} s more "
                     f"(aim <= {AIM_SECONDS}), peak {memory:,.0f} MiB (aim <= {AIM_MEMORY:,})"

@@ -38,7 +38,7 @@ from marl_eval.totals import add_up, weigh
 
 SIZES = [200, 2000]
 RESAMPLES = 1000
-POPULATION, PART = 2_000_000, 20_000
+POPULATION, PART = 1_000_000, 20_000
 PAIRS = 2
 """Pairs of equal systems for each run: a share near 5 % needs more of them."""
 SLOW, EVERY = "smooth_ece", 10

@@ -18,7 +18,7 @@ from marl_eval.types import Request
 
 Bytes = NDArray[np.uint8]
 
-_CHUNK = 1 << 24
+_CHUNK, _AT_ONCE = 1 << 24, 1 << 14
 _NEWLINE, _BRACE, _ZERO = 10, 125, 48
 _HEAD, _ID_LENGTH = b'{"id":"', 32
 _AFTER = [b'","example":', b',"sample":', b',"stage":', b","]
@@ -83,7 +83,9 @@ def index_lines(path: Path) -> Index:
             ends = np.flatnonzero(data[start : start + size] == _NEWLINE) + start + 1
             if len(ends) > 0:
                 begins = np.concatenate(([start], ends[:-1]))
-                parts.append(_keys(data, begins, ends))
+                for some in range(0, len(ends), _AT_ONCE):
+                    these = slice(some, some + _AT_ONCE)
+                    parts.append(_keys(data, begins[these], ends[these]))
                 start, size = int(ends[-1]), _CHUNK
             elif start + size < len(data):
                 size *= 2

@@ -64,10 +64,10 @@ def lay_out(graded: Graded, layout: SetLayout, *, exclusive: bool, overlap: bool
     each = k // layout.members
     cube = (n, sets, k)
     numbers = graded.read.numbers.reshape(-1)
-    missing = ~graded.given.reshape(-1)
-    confidence = np.where(missing, np.nan, graded.confidence.reshape(-1))
     asked = np.array([k if e.asked is None else min(e.asked, k) for e in graded.examples])
     places = np.broadcast_to(np.arange(k) < asked[:, None, None], cube)
+    missing = ~(graded.given.reshape(-1) & places.reshape(-1))
+    confidence = np.where(missing, np.nan, graded.confidence.reshape(-1))
     gold = np.where(missing, MISSING, graded.gold.reshape(-1))
     rank = ranks(gold.reshape(cube), confidence.reshape(cube))
     same_as = np.where(missing, MISSING, _renumber(graded.classes, n).reshape(-1))

@@ -202,3 +202,16 @@ def test_fewer_members_of_a_pool_may_be_asked_for(tmp_path: Path) -> None:
     assert value(results, "recall") == pytest.approx(2 / 3)
     assert results.metrics["tokens_per_example"].n == 3
     assert results.complete
+
+
+def test_more_members_of_a_pool_than_were_asked_for_do_not_count(tmp_path: Path) -> None:
+    own = [example("one", "Paris", asked=1), example("all", "Paris")]
+    lines = [
+        completion(row, said(answer, q=[0.5]), sample=sample)
+        for row in range(2)
+        for sample, answer in enumerate(["Rome", "Paris", "Nice"])
+    ]
+    results = scored(hand_made(tmp_path, own, lines, k=3, members=3))
+    assert value(results, "answered") == 1
+    assert value(results, "recall") == 0.5
+    assert results.metrics["precision"].share == 1

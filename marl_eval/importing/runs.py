@@ -124,7 +124,13 @@ def _import(
         noun=task.noun,
     )
     with beside(out) as temporary:
-        written = write_generations(temporary, system, fmt, nameless=shown.graded)
+        written = write_generations(
+            temporary,
+            system,
+            fmt,
+            nameless=shown.graded,
+            pooled=strategy is Strategy.BEST_OF_K,
+        )
         if written.present == 0:
             raise UserError(f"{source.name} holds no generations of {system.name!r}.")
         layout = _set_layout(strategy, k, written.most, wishes.k)

@@ -76,11 +76,14 @@ def beside(out: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_generations(path: Path, system: System, fmt: AnswerFormat, *, nameless: bool) -> Written:
+def write_generations(
+    path: Path, system: System, fmt: AnswerFormat, *, nameless: bool, pooled: bool
+) -> Written:
     """Write a system's examples and completions into a run directory.
 
     ``fmt`` is the format of one generation; what was recorded beyond its K answers is left out. With
-    ``nameless``, an example without gold answers gets one that has no name, for the grades.
+    ``nameless``, an example without gold answers gets one that has no name, for the grades. With
+    ``pooled``, the answers asked for of one generation do not say how many a set has.
 
     Raises:
         UserError: if two recordings of one id are not of the same example.
@@ -93,7 +96,7 @@ def write_generations(path: Path, system: System, fmt: AnswerFormat, *, nameless
             (path / EXAMPLES).open("wb") as examples,
             (path / COMPLETIONS).open("wb") as completions,
         ):
-            for row, recording, fresh in _placed(system, written, nameless):
+            for row, recording, fresh in _placed(system, written, nameless, pooled):
                 if fresh:
                     digest.update(orjson.dumps(recording.example))
                     examples.write(json_line(recording.example))
@@ -105,7 +108,7 @@ def write_generations(path: Path, system: System, fmt: AnswerFormat, *, nameless
 
 
 def _placed(
-    system: System, written: Written, nameless: bool
+    system: System, written: Written, nameless: bool, pooled: bool
 ) -> Iterator[tuple[int, Recording, bool]]:
     """Give each recording the row of its example, and say whether the example is new."""
     rows: dict[str, int] = {}
@@ -113,6 +116,8 @@ def _placed(
         example = recording.example
         if nameless and not example.gold:
             example = replace(example, gold=_NAMELESS)
+        if pooled:
+            example = replace(example, asked=None)
         content = _digest(orjson.dumps([example.question, example.gold, example.asked]), 8)
         number = int.from_bytes(content, "big")
         row = rows.get(example.id)

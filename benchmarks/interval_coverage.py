@@ -239,7 +239,7 @@ def equal_systems(
             products = weigh([own(table)[kept] for own in wanted], weights)
             sums = dict(zip(wanted, products, strict=True))
             values = {metric.name: metric.finish(sums[metric.statistics]) for metric in now}
-            sides.append(_Resampled(values, *curve(sums[recall_and_tokens], points)))
+            sides.append(_Resampled(values, {}, *curve(sums[recall_and_tokens], points)))
         one, other = sides
         both = {name: (one.values[name], other.values[name]) for name in one.values}
         both |= _at_equal_terms(one, other)
@@ -269,7 +269,7 @@ def print_coverage(
 ) -> None:
     found = list(simulated_runs(metrics, system, examples=examples, runs=runs))
     means: list[list[float]] = []
-    print(f"{'metric':28}{'truth':>9}{'mean':>9}{'bias':>10}{'runs':>6}", *METHODS, sep="   ")
+    print(f"{'metric':28}{'truth':>10}{'mean':>10}{'bias':>10}{'runs':>6}", *METHODS, sep="   ")
     for metric in sorted(metrics, key=is_mean, reverse=True):
         own = [run[metric.name] for run in found if metric.name in run]
         true = truth[metric.name]
@@ -278,7 +278,7 @@ def print_coverage(
         mean = float(np.mean([value for value, _ in own]))
         held = [[holds(ends[i], true) for _, ends in own] for i in range(len(METHODS))]
         print(
-            f"{metric.name:28}{true:9.4g}{mean:9.4g}{mean - true:+10.2g}{len(own):6}",
+            f"{metric.name:28}{true:10.4g}{mean:10.4g}{mean - true:+10.2g}{len(own):6}",
             *map(rate, held),
             "" if is_mean(metric) else "neither mean nor ratio",
             sep="   ",

@@ -35,7 +35,7 @@ from marl_eval.score_table import BLOCK, every
 from marl_eval.scoring import read_shape
 from marl_eval.stats import DEFAULT_RESAMPLES, Resampling, holm, percentile_interval
 from marl_eval.store import RunDirectory
-from marl_eval.totals import tables, weigh
+from marl_eval.totals import counted, tables, weigh
 
 SCHEMA_VERSION = 1
 LEVEL = 0.95
@@ -90,9 +90,10 @@ def compare(
 ) -> Comparison:
     """Compare two scored runs, metric by metric.
 
-    The difference's interval is the percentile interval of its paired resamples. Its p-value is
-    2 T(-|d| / s), T being Student's distribution with n - 1 degrees of freedom and s the resampled
-    standard deviation times sqrt(n / (n - 1)): for a mean, the paired t-test. Where every resample
+    The difference's interval is d +- t(0.975) s, its p-value 2 T(-|d| / s), T being Student's
+    distribution with n - 1 degrees of freedom, n the examples that the metric rests on in both runs,
+    and s the standard deviation of the paired resamples times sqrt(n / (n - 1)): for a mean, the
+    paired t-test. The ratio's interval is the percentile interval. Where every resample
     gives the same difference it is that of the sign test, 2^(1 - n). ``detectable`` is
     (t(0.975) + t(0.8)) s. Holm's correction is over all metrics compared: name fewer to be told more.
 
@@ -116,13 +117,16 @@ def compare(
     count = int(kept.sum())
     if count == 0:
         raise UserError("No example is left: in each a request failed in one of the two runs.")
-    wanted = [*names, *([] if metrics is not None else EQUAL_TERMS)]
+    wanted = [*names, *EQUAL_TERMS] if metrics is None else list(metrics)
     one = sides[0].resampled(names, pairs.first[kept], resamples)
     other = sides[1].resampled(names, pairs.second[kept], resamples)
     values = {name: (one.values[name], other.values[name]) for name in names}
     values |= _at_equal_terms(one, other)
     better = {**{name: sides[0].metrics[name].better for name in names}, **EQUAL_TERMS}
-    told = {name: _difference(*values[name], better[name], count) for name in wanted}
+    told = {}
+    for name in wanted:
+        rests = min(one.counted.get(name, count), other.counted.get(name, count))
+        told[name] = _difference(*values[name], better[name], rests)
     return Comparison(
         schema_version=SCHEMA_VERSION,
         first=str(first),
@@ -141,19 +145,21 @@ def _chosen(
 ) -> list[str]:
     both = [name for name in one if name in other]
     for name in wanted or []:
-        if name not in both:
-            raise unknown("metric that both runs have named", name, both)
-    return both if wanted is None else list(wanted)
+        if name not in both and name not in EQUAL_TERMS:
+            raise unknown("metric that both runs have named", name, [*both, *EQUAL_TERMS])
+    return both if wanted is None else [name for name in wanted if name not in EQUAL_TERMS]
 
 
 @dataclass(frozen=True, slots=True)
 class _Resampled:
     """Of one run: the value of each metric, then that under each resample, float64[1 + resamples].
 
-    ``tokens`` and ``recall`` float64[1 + resamples, corners] are the curve of recall.
+    ``tokens`` and ``recall`` float64[1 + resamples, corners] are the curve of recall. ``counted`` are
+    the examples that each metric rests on.
     """
 
     values: dict[str, Array]
+    counted: dict[str, int]
     tokens: Array
     recall: Array
 
@@ -190,7 +196,9 @@ class _Side:
         points = generations_drawn(self._shape.samples)
         tokens, recall = curve(totals[recall_and_tokens], points)
         values = {m.name: m.finish(totals[m.statistics]) for m in metrics}
-        return _Resampled(values, tokens, recall)
+        by_statistics = dict(zip(wanted, statistics, strict=True))
+        rests = {m.name: counted(m, by_statistics[m.statistics]) for m in metrics}
+        return _Resampled(values, rests, tokens, recall)
 
 
 def _join(parts: Sequence[Any]) -> Any:
@@ -245,21 +253,20 @@ def _difference(
         reason = "too few examples or resamples"
     if reason is not None:
         return Difference(**known, **dict.fromkeys(_TOLD), reason=reason)
-    low, high = percentile_interval(drawn, LEVEL)
     ratio, ratio_low, ratio_high = _ratio(first, second)
     scale = float(drawn.std() * math.sqrt(examples / (examples - 1)))
+    freedom = examples - 1
+    reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * scale
     if scale <= 1e-12 * max(abs(value), 1):
         p, detectable = (1.0 if abs(value) < 1e-12 else 2.0 ** (1 - examples)), None
     else:
-        freedom = examples - 1
         p = float(2 * stdtr(freedom, -abs(value) / scale))
-        reach = stdtrit(freedom, (1 + LEVEL) / 2) + stdtrit(freedom, POWER)
-        detectable = float(reach * scale)
+        detectable = float(reach + stdtrit(freedom, POWER) * scale)
     return Difference(
         **known,
         difference=value,
-        low=_number(low),
-        high=_number(high),
+        low=value - reach,
+        high=value + reach,
         ratio=ratio,
         ratio_low=ratio_low,
         ratio_high=ratio_high,

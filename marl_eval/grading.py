@@ -213,7 +213,7 @@ def _references(
 ) -> dict[str, Array]:
     """Give what the data knows beyond right and wrong: weights, true probabilities, the truth."""
     weights: list[float] = []
-    offsets, totals, best, truth = [], [], [], []
+    offsets, totals, best, truth, wholes = [], [], [], [], []
     known: list[int] = []
     values: list[float] = []
     nan = float("nan")
@@ -224,7 +224,10 @@ def _references(
         own_weights = [weight or 0.0 for weight in own] if weighted else [0.0] * len(own)
         weights += own_weights
         totals.append(sum(own_weights) if weighted else nan)
-        chances = own_weights if weighted else []
+        # Weights that count people, say, are shares of their sum; a part of a distribution is not.
+        whole = max(sum(own_weights), 1.0)
+        wholes.append(whole)
+        chances = [weight / whole for weight in own_weights] if weighted else []
         if example.distribution is not None:
             chances = [chance for _, chance in example.distribution]
             known += [(row << 32) | vocabulary.key_of(text) for text, _ in example.distribution]
@@ -240,7 +243,9 @@ def _references(
     return {
         "weight": weight,
         "weight_total": np.array(totals),
-        "probability": np.where(exact, chance, np.where(listed, weight, np.nan)),
+        "probability": np.where(
+            exact, chance, np.where(listed, weight / np.array(wholes)[rows], np.nan)
+        ),
         "best_probability": np.array(best),
         "truth": np.where(true < 0, np.nan, keys == true),
     }

@@ -3,7 +3,7 @@
 It goes from (0, 0) through (tokens of s generations, recall of s generations) for every s that the run
 allows, recall being the unbiased estimate of ``recall@k``, and is straight between: a point between
 s and s + 1 generations is what one gets by making the one number or the other at random. It rests on
-the examples of which no request failed and all token counts are known.
+the examples that have all generations of the run, none failed, and all token counts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ def recall_and_tokens(table: ScoreTable) -> Array:
     float64[E, points + 2]: the recall of each example at each of ``generations_drawn``, its tokens
     for one generation, and whether it counts.
     """
-    known = every(table.valid & ~np.isnan(table.completion_tokens))
     made, counts = generations_made(table)[:, None], gold_found_in(table)
+    whole = made[:, 0] == table.shape.samples
+    known = every(table.valid & ~np.isnan(table.completion_tokens)) & whole
     size = np.maximum(table.gold_size, 1)
     points = generations_drawn(table.shape.samples)
     recall = [chance_found(counts, made, drawn=drawn).sum(axis=1) / size for drawn in points]

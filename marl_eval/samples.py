@@ -20,9 +20,12 @@ def generations_drawn(samples: int) -> list[int]:
 
 
 def valid_generations(table: ScoreTable) -> NDArray[np.bool_]:
-    """bool[E, G]: the generations of sets that no failed request spoiled."""
-    valid: NDArray[np.bool_] = np.repeat(table.valid, table.shape.members, axis=1)
-    return valid
+    """bool[E, G]: the generations asked for, of sets that no failed request spoiled."""
+    members = table.shape.members
+    # Of a pool, each answer asked for is a generation.
+    asked = np.arange(members) < np.maximum(table.asked, 1)[:, None, None]
+    valid: NDArray[np.bool_] = table.valid[:, :, None] & asked
+    return valid.reshape(len(valid), table.shape.samples)
 
 
 def generations_made(table: ScoreTable) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ Columns of ``scores.parquet``:
     gold_weight        weight of that gold answer, null if it has none
     truth              whether it names what turned out to be the case (not if the answer is
                        missing), null if that is not known
-    probability        true probability of being right, null if that is not known
+    probability        true probability of being right, or share of the weight; null if not known
     same_as            place in the example (set * K + position) of the first answer that the task
                        takes for the same; null if missing
     gold_size          number of gold answers of the example

@@ -62,7 +62,7 @@ def add_up(metrics: Sequence[Metric], blocks: Iterable[ScoreTable], weights: Wei
         parts = weigh(rows, weights(first, last))
         for (statistics, own), each, part in zip(sharing.items(), rows, parts, strict=True):
             sums: Array = np.asarray(each.sum(axis=0), dtype=np.float64).reshape(-1)
-            n = {metric.name: _counted(metric, each) for metric in own}
+            n = {metric.name: counted(metric, each) for metric in own}
             total = totals.get(statistics)
             if total is None:
                 totals[statistics] = Total(sums, part.copy(order="K"), n)
@@ -103,7 +103,7 @@ def _narrowed(rows: Array | csr_array[np.float64]) -> Array | csr_array[np.float
     return rows
 
 
-def _counted(metric: Metric, rows: Array | csr_array[np.float64]) -> int:
+def counted(metric: Metric, rows: Array | csr_array[np.float64]) -> int:
     """Count the examples in which the metric counts anything.
 
     The last of sparse statistics says what was asked for, so the others tell.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from marl_eval.estimators.division import Array
 from marl_eval.metric import Metric, metric
+from marl_eval.samples import valid_generations
 from marl_eval.score_table import ScoreTable, Shape, some
 from marl_eval.statistics import answers_given, answers_ranked, mean_over_sets, share_of_last
 
@@ -152,7 +153,7 @@ def pass_at_1(table: ScoreTable) -> Array:
     grade = table.gold.reshape(examples, sets * table.shape.members, each)
     rank = table.rank.reshape(grade.shape)
     top = np.take_along_axis(grade, rank.argmin(axis=2)[:, :, None], axis=2)[:, :, 0]
-    return _of_ranked(table, top >= 0, np.repeat(table.valid, table.shape.members, axis=1))
+    return _of_ranked(table, top >= 0, valid_generations(table))
 
 
 def _of_ranked(table: ScoreTable, values: NDArray[np.bool_], valid: NDArray[np.bool_]) -> Array:

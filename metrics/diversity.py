@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from marl_eval.estimators.diversity import distinct_k, hill_number
 from marl_eval.estimators.division import Array
 from marl_eval.metric import Metric, metric
+from marl_eval.samples import valid_generations
 from marl_eval.score_table import MISSING, OVERLAPS, ScoreTable, Shape, every
 from marl_eval.statistics import answers_given, mean_over_sets, share_of_last
 
@@ -160,7 +161,7 @@ def overlap(name: str) -> Metric:
     what, formula = _OVERLAP[name]
 
     def statistics(table: ScoreTable) -> Array:
-        valid = np.repeat(table.valid, table.shape.members, axis=1)
+        valid = valid_generations(table)
         pair = np.zeros_like(valid)
         pair[:, :-1] = valid[:, :-1] & valid[:, 1:]
         values = table.overlaps[name]

@@ -76,7 +76,8 @@ def _area(sums: Array, points: Sequence[int]) -> Array:
     generations) for each s.
 
     Range [0, 1]. For runs of different cost compare at an equal budget (``marl-eval compare``).
-    Examples with a failed request are left out. No failure can improve it.
+    Examples with a failed request, or fewer generations than the run, are left out. No failure can
+    improve it.
     Source: area under a learning curve, as active learning uses it.
     Checked against: numerical integration.
     """
@@ -91,7 +92,7 @@ def _tokens_to(sums: Array, points: Sequence[int], recall: float) -> Array:
     generations, recall of s generations) for each s, straight between.
 
     Range [0, tokens_per_example]. NaN if the run's generations do not reach r. Examples with a failed
-    request are left out.
+    request, or fewer generations than the run, are left out.
     Source: the tokens-for-K-answers comparison of Puri et al. 2026, arXiv:2603.24844, made continuous.
     Checked against: numpy.interp.
     """

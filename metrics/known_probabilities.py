@@ -2,7 +2,8 @@
 
 They are known exactly for generated tasks (the posterior), and as the data's claim where gold answers
 have weights: the differential of DDXPlus, the share of people who gave an answer. p_i is the true
-probability of the answer i, 0 for one that the distribution does not list.
+probability of the answer i, 0 for one that the distribution does not list. Weights that sum to more
+than 1 are shares of their sum.
 """
 
 from __future__ import annotations

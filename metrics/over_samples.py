@@ -2,10 +2,10 @@
 
 With n generations of an example, something found in c of them is found by s drawn without
 replacement with probability 1 - C(n - c, s) / C(n, s). So one run gives the whole curve over k, the
-number of answers asked for in all: s generations of a answers each are k = s a. (In a recorded run
-that asked some examples for fewer answers, those have as many generations as the others at each k.)
-An estimate at s generations rests on the examples of which s did not fail. So it does not fall in k
-where no request failed; where some did, the examples at a larger k may be fewer ones.
+number of answers asked for in all: s generations of a answers each are k = s a. (Where a recorded run
+asked some examples for fewer answers, k is what s generations make of the others.) An estimate at s
+generations rests on the examples that have s which did not fail. So it does not fall in k where all
+have all; else the examples at a larger k may be fewer ones.
 """
 
 from __future__ import annotations

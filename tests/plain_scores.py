@@ -120,7 +120,7 @@ def _answer(
         chances = [p for text, p in example.distribution if answer and key(text) == key(answer)]
         row["probability"] = chances[0] if chances else 0
     elif weighted:
-        row["probability"] = row.get("gold_weight", 0)
+        row["probability"] = row.get("gold_weight", 0) / _whole(example)
     return row
 
 
@@ -132,9 +132,16 @@ def _of_example(example: Example, k: int) -> Row:
         row["weight_total"] = sum(weights)
     if example.distribution is not None:
         weights, known = [p for _, p in example.distribution], True
+    elif known:
+        weights = [weight / _whole(example) for weight in weights]
     if known:
         row["best_probability"] = sum(sorted(weights)[::-1][: example.asked or k])
     return row
+
+
+def _whole(example: Example) -> float:
+    """Weights that sum to more than 1 are shares of their sum."""
+    return max(sum(g.weight or 0 for g in example.gold), 1)
 
 
 def _of_generation(stages: Sequence[Completion] | None, parsed: ParsedAnswers | None) -> Row:

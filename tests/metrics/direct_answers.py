@@ -131,9 +131,13 @@ def _overlap(name: str) -> Direct:
     def direct(table: ScoreTable) -> float:
         found = []
         for question in questions(table):
-            failed = [s.failed for s in question.sets for _ in range(s.members)]
-            pairs = zip(question.overlaps[name], pairwise(failed), strict=False)
-            told = [value for value, spoiled in pairs if value is not None and not any(spoiled)]
+            made = [
+                not s.failed and place < len(s.generations)
+                for s in question.sets
+                for place in range(s.members)
+            ]
+            pairs = zip(question.overlaps[name], pairwise(made), strict=False)
+            told = [value for value, both in pairs if value is not None and all(both)]
             if told:
                 found.append(mean(told))
         return mean(found)
@@ -212,7 +216,11 @@ def _gold(found: Sequence[Answer]) -> set[int]:
 
 def recall_curve(table: ScoreTable) -> tuple[list[float], list[float]]:
     """Give the corners of the curve of recall against tokens; empty where nothing is known."""
-    spent = _spent(questions(table), lambda s: s.completion_tokens)
+    spent = [
+        (question, tokens)
+        for question, tokens in _spent(questions(table), lambda s: s.completion_tokens)
+        if sum(len(s.generations) for s in question.sets) == table.shape.samples
+    ]
     if not spent:
         return [], []
     tokens, recall = [0.0], [0.0]

@@ -31,7 +31,7 @@ def tables(draw: st.DrawFn, *, full: bool = False) -> ScoreTable:
     size = _choices(draw, [1, 2, 3, 0], (examples,))
     kind = _choices(draw, [0, 1, 2, -1, -2, M * 10], cube)
     asked = np.full(examples, k)
-    if full and members == 1:
+    if full:
         asked = np.minimum(_choices(draw, [k, 1, 2], (examples,)), k)
     kind = np.where(np.arange(k) < asked[:, None, None], kind, M * 10)
     in_gold = (kind >= 0) & (kind < size[:, None, None])

@@ -60,8 +60,9 @@ class AnswerSet:
 
     @property
     def generations(self) -> list[list[Answer]]:
-        """The answers of each generation."""
-        return [[a for a in self.answers if a.generation == g] for g in range(self.members)]
+        """The answers of each generation asked for: of a pool, one for each answer asked for."""
+        asked = 1 if self.members == 1 else self.k
+        return [[a for a in self.answers if a.generation == g] for g in range(asked)]
 
     @property
     def complete(self) -> bool:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from marl_eval.score_table import ScoreTable
-from tests.metrics.tables import M, W, metric_named, metrics_of, score_table, share, value
+from tests.metrics.tables import (
+    M,
+    W,
+    metric_named,
+    metrics_of,
+    rows,
+    score_table,
+    share,
+    value,
+)
 
 CONDITIONAL = [
     "brier_answered",
@@ -141,6 +150,25 @@ def test_another_source_ranks_answers_by_its_own_confidences() -> None:
     )
     assert (of("aurc", table), of("aurc_frequency", table)) == (1, 0)
     assert (of("auroc", table), of("auroc_frequency", table)) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["ece", "smooth_ece", "mce", "set_ece", "ece_frequency"])
+def test_the_noise_of_a_calibration_error_has_no_error_but_that_of_the_sample(name: str) -> None:
+    table = score_table(
+        [[[0, W], [W, 0]], [[W, W], [0, W]], [[0, 0], [W, W]]],
+        confidence=[[[0.9, 0.2], [0.3, 0.1]], [[0.9, 0.2], [0.3, 0.3]], [[0.5, 0.45], [0.9, 0.1]]],
+        frequency=[[[0.5, 1.0], [1.0, 0.5]]] * 3,
+        gold_size=[2, 2, 2],
+    )
+    metric = metric_named(name, table.shape)
+    assert metric.noise is not None
+    sums = rows(metric, table).sum(axis=0)
+    resampled = np.array([2, 0, 1]) @ rows(metric, table)
+    assert float(metric.finish(sums)) > 0.01
+    # Of the sample itself nothing is left; of a resample only what it differs by.
+    assert float(metric.finish(metric.noise(sums, sums))) == pytest.approx(0, abs=1e-5)
+    left = metric.noise(sums, resampled) - metric.noise(sums, sums)
+    assert left == pytest.approx(resampled - sums)
 
 
 def test_imported_confidences_are_the_stated_ones_and_the_text_is_another_source() -> None:

@@ -66,6 +66,14 @@ def test_pass_at_1_of_a_pool_is_about_one_of_its_generations_and_hit_at_1_about_
     assert of("hit@1", pool) == 1
 
 
+def test_the_generations_of_a_pool_are_as_many_as_answers_were_asked_for() -> None:
+    # Of the first question one generation was made, of the second all three.
+    pools = score_table([[[0, M, M]], [[W, 0, W]]], members=3, asked=[1, 3])
+    assert of("pass@1", pools) == pytest.approx((1 / 1 + 1 / 3) / 2)
+    assert of("recall@1", pools) == pytest.approx((1 / 1 + 1 / 3) / 2)
+    assert of("recall@2", pools) == pytest.approx(1 - 1 / 3)
+
+
 def test_an_unreadable_generation_of_a_pool_counts_as_wrong_in_pass_at_1() -> None:
     assert of("pass@1", score_table([[[M, 0]]], members=2)) == 1 / 2
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marl_eval.metric import Array
@@ -21,7 +21,8 @@ TOKENS, RECALL = np.array([0.0, 10, 20, 30]), np.array([0.0, 0.4, 0.4, 0.6])
 
 def corners(steps: list[float]) -> tuple[Array, Array]:
     """Make a curve of 10 tokens a generation that rises by these steps."""
-    return np.arange(len(steps) + 1) * 10.0, np.concatenate([[0.0], np.cumsum(steps)])
+    tokens = np.arange(len(steps) + 1, dtype=np.float64) * 10
+    return tokens, np.concatenate([np.zeros(1), np.cumsum(steps)])
 
 
 def test_the_corners_are_means_over_the_examples_that_count() -> None:
@@ -63,6 +64,7 @@ def test_the_area_is_the_mean_height_up_to_the_budget(budget: float, area: float
     assert float(area_within(TOKENS, RECALL, np.array(float(budget)))) == pytest.approx(area)
 
 
+@settings(deadline=None)
 @given(steps=STEPS, share=PLACES)
 def test_reading_the_curve_agrees_with_numpy(steps: list[float], share: float) -> None:
     tokens, recall = corners(steps)
@@ -75,6 +77,7 @@ def test_reading_the_curve_agrees_with_numpy(steps: list[float], share: float) -
         assert float(area_within(tokens, recall, np.array(budget))) == pytest.approx(area)
 
 
+@settings(deadline=None)
 @given(steps=STEPS, share=PLACES)
 def test_the_tokens_to_reach_a_recall_buy_it_and_less_does_not(
     steps: list[float], share: float

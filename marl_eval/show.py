@@ -59,9 +59,10 @@ def print_table(path: Path, results: Results) -> None:
         f"{settings['strategy']}, k = {settings['k']}, n = {settings['n']}"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("metric")
-    for heading in ("value", "95 % interval", "rests on"):
-        table.add_column(heading, justify="right" if heading != "rests on" else "left")
+    table.add_column("metric", no_wrap=True)
+    for heading in ("value", "95 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("rests on")
     for name, metric in results.metrics.items():
         if metric.curve is None:
             table.add_row(name, *_cells(metric))
@@ -111,7 +112,7 @@ def notes(results: Results) -> list[str]:
 
 def _cells(metric: MetricResult) -> tuple[str, str, str]:
     rests = f"{metric.denominator:g} {metric.counted}"
-    if metric.share is not None:
+    if metric.share is not None and metric.share < 1:
         rests += f", {metric.share:.1%} of those asked for"
     if metric.value is None:
         return "-", "-", f"undefined: {metric.reason}"

@@ -1,7 +1,7 @@
 """Adding up the statistics of metrics over examples, under any number of weightings at once.
 
-The sum is the metric's input; the weightings are bootstrap resamples, groups to be left out, or the
-exchanges of a permutation test. All metrics, and all weightings, meet in one matrix product a block.
+The sum is the metric's input; the weightings are bootstrap resamples and groups to be left out. All
+metrics, and all weightings, meet in one matrix product a block.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Total:
 
 
 _NARROW = 256
+"""Most columns of sparse statistics that are quicker multiplied as dense ones."""
 
 Totals = Mapping[Statistics, Total]
 

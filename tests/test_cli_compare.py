@@ -175,3 +175,19 @@ def test_the_name_of_a_run_reaches_the_terminal_inert(cli: Cli, runs: dict[str, 
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert "[bold]" in out
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 132, 200])
+def test_no_number_is_cut_short_on_a_terminal_of_any_width(
+    cli: Cli, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, out, _ = cli("compare", runs["guess"], runs["oracle"], *QUICK)
+    assert code == 0
+    assert "…" not in out
+    found = compare(runs["guess"], runs["oracle"], resamples=40)
+    for name, one in found.metrics.items():
+        if one.p is not None:
+            assert re.search(rf"{re.escape(name)} .*\[{re.escape(number(one.low))}, ", out), name
+    assert ("Not shown at this width" in out) == (columns < 132)

@@ -311,7 +311,7 @@ def test_the_shape_of_a_run_without_scores_is_refused_with_advice(tmp_path: Path
     with pytest.raises(UserError, match="has not been scored: score it with 'marl-eval score"):
         read_shape(RunDirectory(path))
     (path / "scores.parquet").write_bytes(b"no parquet")
-    with pytest.raises(UserError, match="scored by another version: score it with"):
+    with pytest.raises(UserError, match="scores that this version cannot read: score it with"):
         read_shape(RunDirectory(path))
 
 

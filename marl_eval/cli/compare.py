@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+_WIDE, _NARROW = 132, 90
+_LEFT_OUT = ("A", "B", "p", "detectable")
+
 
 def compare_command(
     runs: Annotated[
@@ -46,34 +49,40 @@ def _print(comparison: Any) -> None:
     from marl_eval.show import console, inert, number
     from marl_eval.verdict import SIGNIFICANT, verdict
 
-    screen = console(width=150)
+    screen = console(width=_WIDE)
+    # A narrow terminal shows fewer columns: a number cut short would be another number.
+    narrow = screen.width < _WIDE
+    screen.width = max(screen.width, _NARROW)
     first, second = (inert(Path(name).name) for name in (comparison.first, comparison.second))
     screen.print(f"A  {first}\nB  {second}")
     screen.print(f"{verdict(comparison, 'A', 'B')}", style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("metric", no_wrap=True)
-    for heading in ("A", "B", "B - A", "95 % interval", "p", "p (Holm)", "detectable", ""):
-        table.add_column(heading, justify="right", no_wrap=True)
     undefined = []
     for name, one in comparison.metrics.items():
         if one.p is None:
             undefined.append(name)
             continue
-        real = one.p_holm is not None and one.p_holm <= SIGNIFICANT
-        table.add_row(
-            name,
-            number(one.first),
-            number(one.second),
-            number(one.difference),
-            f"[{number(one.low)}, {number(one.high)}]",
-            _p(one.p),
-            _p(one.p_holm),
-            number(one.detectable),
-            _side(one) if real else "",
-        )
+        cells = {
+            "metric": name,
+            "A": number(one.first),
+            "B": number(one.second),
+            "B - A": number(one.difference),
+            "95 % interval": f"[{number(one.low)}, {number(one.high)}]",
+            "p": _p(one.p),
+            "p (Holm)": _p(one.p_holm),
+            "detectable": number(one.detectable),
+            "": _side(one) if one.p_holm is not None and one.p_holm <= SIGNIFICANT else "",
+        }
+        shown = [heading for heading in cells if not (narrow and heading in _LEFT_OUT)]
+        for heading in shown if not table.columns else []:
+            justify: Any = "left" if heading == "metric" else "right"
+            table.add_column(heading, justify=justify, no_wrap=True)
+        table.add_row(*(cells[heading] for heading in shown))
     screen.print(table)
     for note in _notes(comparison, undefined):
         screen.print(note)
+    if narrow:
+        screen.print(f"Not shown at this width: {', '.join(_LEFT_OUT)} (--json has all).")
 
 
 def _side(one: Any) -> str:

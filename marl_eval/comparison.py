@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.sparse import issparse, vstack
 from scipy.special import stdtr, stdtrit
 
@@ -30,6 +30,7 @@ from marl_eval.recall_curve import (
     recall_within,
     tokens_to_reach,
 )
+from marl_eval.records import Record, finite
 from marl_eval.samples import generations_drawn
 from marl_eval.score_table import BLOCK, every
 from marl_eval.scoring import read_shape
@@ -42,11 +43,7 @@ LEVEL = 0.95
 POWER = 0.8
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Difference(_Record):
+class Difference(Record):
     """One metric of two runs, on the same examples."""
 
     first: float | None = Field(description="value of the first run; null if undefined")
@@ -66,7 +63,7 @@ class Difference(_Record):
     reason: str | None = Field(None, description="why there is no difference to tell")
 
 
-class Comparison(_Record):
+class Comparison(Record):
     """Two runs compared."""
 
     schema_version: int = Field(SCHEMA_VERSION, description="raised when a field changes meaning")
@@ -245,7 +242,7 @@ def _difference(
     """Tell a difference from two rows of values: as they are, then under each resample."""
     change = second - first
     value, drawn = float(change[0]), change[1:][np.isfinite(change[1:])]
-    known = {"first": _number(first[0]), "second": _number(second[0]), "better": better}
+    known = {"first": finite(first[0]), "second": finite(second[0]), "better": better}
     reason = None
     if not math.isfinite(value):
         reason = "undefined in one of the runs"
@@ -298,7 +295,3 @@ def _corrected(told: Mapping[str, Difference]) -> dict[str, Difference]:
     return {
         name: one.model_copy(update={"p_holm": by_name.get(name)}) for name, one in told.items()
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marl_eval.errors import UserError
+from marl_eval.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,7 @@ def read_price(path: Path, model: str) -> Price:
     Raises:
         UserError: if the file cannot be read, is not such a table, or lacks the model.
     """
-    try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The price table {path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"The price table {path} is not YAML: {' '.join(str(error).split())}."
-        ) from error
+    table = read_yaml(path, "price table")
     if not isinstance(table, dict) or model not in table:
         raise UserError(
             f"The price table {path} has no entry {model!r}; add one with 'prompt' and 'completion', "

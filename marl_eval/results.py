@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from marl_eval.errors import UserError
 from marl_eval.metric import Array, Metric, MetricFamily
+from marl_eval.records import Record, finite
 from marl_eval.scoring import Scored
 from marl_eval.stats import (
     DEFAULT_INTERVAL,
@@ -34,11 +35,7 @@ SCHEMA_VERSION = 2
 LEVEL = 0.95
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MetricResult(_Record):
+class MetricResult(Record):
     """One metric's value."""
 
     value: float | None = Field(description="the value; null if it is undefined")
@@ -55,14 +52,14 @@ class MetricResult(_Record):
     at: float | None = Field(None, description="where on that curve")
 
 
-class Errors(_Record):
+class Errors(Record):
     """Requests without a completion; they are left out of every metric, never counted as wrong."""
 
     failed: int = Field(description="requests that failed for good (see errors.jsonl)")
     missing: int = Field(description="requests that were never finished")
 
 
-class Results(_Record):
+class Results(Record):
     """What ``results.json`` holds."""
 
     schema_version: int = Field(SCHEMA_VERSION, description="raised when a field changes meaning")
@@ -135,14 +132,14 @@ def _result(
     low, high, no_interval = _interval(metric, total, value, resamples, method)
     name, at = metric.curve if metric.curve is not None else (None, None)
     return MetricResult(
-        value=_number(value),
-        low=_number(low),
-        high=_number(high),
+        value=finite(value),
+        low=finite(low),
+        high=finite(high),
         n=total.n[metric.name],
         denominator=float(metric.denominator(total.sums)),
         counted=metric.counted,
         better=metric.better,
-        share=None if metric.share is None else _number(float(metric.share(total.sums))),
+        share=None if metric.share is None else finite(float(metric.share(total.sums))),
         reason=None if math.isfinite(value) else metric.undefined,
         no_interval=no_interval,
         curve=name,
@@ -177,10 +174,6 @@ def _interval(
     if math.isnan(low) or math.isnan(high):
         return nan, nan, "every example gives the same value, and nothing bounds it"
     return low, high, None
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def write_results(run: RunDirectory, results: Results) -> None:

@@ -6,12 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from marl_eval.errors import UserError, unknown
 from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.strategies import DEFAULT_K, SetLayout, Strategy, set_layout
+from marl_eval.yaml_file import read_yaml
 
 SCORING = ["strict", "resamples", "interval", "overlap", "prices", "workers"]
 """The settings that only decide how a run is scored."""
@@ -111,14 +111,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: if the file cannot be read or is not a table of settings.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The configuration {path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"The configuration {path} is not YAML: {' '.join(str(error).split())}."
-        ) from error
+    values = read_yaml(path, "configuration")
     if not isinstance(values, dict):
         raise UserError(f"The configuration {path} must be a table of settings, one a line.")
     return {str(name): value for name, value in values.items()}

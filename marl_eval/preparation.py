@@ -63,6 +63,7 @@ def prepare(settings: RunSettings) -> Prepared:
             analysis=settings.analysis,
             sum_to_one=dataset.exclusive,
             noun=task.noun,
+            form=task.form,
         ),
     )
     shots, rest = hold_out(dataset.examples, settings.shots, fmt.k)

@@ -11,7 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from marl_eval.answers.format import Form
 from marl_eval.errors import UserError, unknown
+from marl_eval.judging import OpenJudge
 from marl_eval.matching import match
 from marl_eval.normalization import Key, normalize
 from marl_eval.types import Example
@@ -49,7 +51,8 @@ class Task:
     ``load`` reads or makes the examples, from the path the user gave or from wherever the task finds
     its data; it raises ``UserError`` when it cannot. ``key`` is the task's notion of when two answers
     are the same. ``grade`` must need nothing but its arguments, so that a run can be scored without
-    the data; it defaults to matching by ``key``.
+    the data; it defaults to matching by ``key``. ``form`` is what kind of text an answer is. ``judge``
+    opens what grades answers where that takes work (see ``marl_eval.judging``).
     """
 
     name: str
@@ -59,6 +62,8 @@ class Task:
     options: type[TaskOptions] = TaskOptions
     key: Key = normalize
     grade: Grade | None = None
+    form: Form = "short"
+    judge: OpenJudge | None = None
 
     def grader(self) -> Grade:
         """Give the function that grades answers of this task."""

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-WORDING_VERSION = 1
+Form = Literal["short", "program", "text"]
+"""What kind of text an answer is: a few words, a whole program, or a text of any length."""
+
+WORDING_VERSION = 2
 """Raised whenever the words of ``instructions`` change; stored with every run."""
 
 
@@ -20,7 +24,8 @@ class AnswerFormat:
 
     ``k`` answers (at least 1); a ``confidence`` for each; ``reasoning`` first, between think tags;
     an ``analysis`` of the uncertainty last. ``sum_to_one`` asks that the confidences sum to at most
-    1, as they must where only one answer can be right. ``noun`` is what the task calls an answer.
+    1, as they must where only one answer can be right. ``noun`` is what the task calls an answer,
+    and ``form`` what kind of text it is.
     """
 
     k: int
@@ -29,6 +34,7 @@ class AnswerFormat:
     analysis: bool = False
     sum_to_one: bool = False
     noun: str = "answer"
+    form: Form = "short"
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -47,6 +53,13 @@ def closing_tags(fmt: AnswerFormat) -> tuple[str, ...]:
     name = "confidence" if fmt.confidence else "answer"
     last = f"</{name}{fmt.suffix(fmt.k - 1)}>"
     return (last, "</analysis>") if fmt.analysis else (last,)
+
+
+_FORMS: dict[Form, str] = {
+    "short": ", as short as it can be: no sentence and no explanation",
+    "program": " as complete Python code that runs as it stands: no explanation",
+    "text": " itself, with nothing about it",
+}
 
 
 def instructions(fmt: AnswerFormat) -> str:
@@ -72,10 +85,7 @@ def instructions(fmt: AnswerFormat) -> str:
     if fmt.reasoning:
         lines.append("Reason first, between <think> and </think>.")
     lines += ["Reply in this form and add nothing else:", _skeleton(fmt)]
-    lines.append(
-        f"Inside an answer tag write only the {fmt.noun}, as short as it can be: "
-        f"no sentence and no explanation."
-    )
+    lines.append(f"Inside an answer tag write only the {fmt.noun}{_FORMS[fmt.form]}.")
     return "\n".join(lines)
 
 

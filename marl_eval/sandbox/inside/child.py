@@ -1,0 +1,190 @@
+"""One child: it goes behind the walls that are raised for each program, then runs it.
+
+A child is asked over its socket and answers over it, in messages of JSON (``wire``, ``plain``):
+
+    {"program": text, "syntax": bool}   -> {"compiles": bool, "syntax": hash, "error": text}
+                                        -> {"names": [...]} or {"raised": ...}    once it has run
+    {"call": name or handle, "args": [...], "kwargs": {...}}  -> {"value": ...} or {"raised": ...}
+    {"get": handle, "name": text}, {"items": handle},
+    {"set": handle, "name": text, "to": ...}                  -> the same
+    {"check": text, "name": text}       -> {"value": null} or {"raised": ...}     weaker: see ``suite``
+
+Whatever a program does to this module, it can only spoil its own answers: what they should be is not
+known on this side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NoReturn
+
+from . import linux, plain, root, seccomp, syntax, walls, wire
+
+_CHANNEL = 3
+_LONGEST_TEXT = 500
+_FILES = 64
+_PROCESSES = 64
+_INODES = 512
+_MODULE = "program"
+
+
+def main(descriptor: int, level: str, limits: dict[str, Any]) -> NoReturn:
+    """Run one program and never return."""
+    try:
+        channel = _enter(descriptor, level, limits)
+        _Runner(channel).serve()
+    except BaseException:
+        pass
+    finally:
+        os._exit(0)
+
+
+def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket:
+    """Go behind the walls of one program, the filter of system calls last."""
+    os.setsid()
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for place in (0, 1, 2):
+        os.dup2(nothing, place)
+    if descriptor != _CHANNEL:
+        os.dup2(descriptor, _CHANNEL, inheritable=False)
+    os.closerange(_CHANNEL + 1, 256)
+    channel = socket.socket(fileno=_CHANNEL)
+    own_files = level == walls.FULL
+    if own_files:
+        linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
+        options = f"mode=700,size={limits['scratch']},nr_inodes={_INODES}"
+        linux.mount("tmpfs", root.SCRATCH, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+        os.chdir(root.SCRATCH)
+        linux.drop_capabilities()
+        resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
+    seconds = int(limits["cpu"]) + 2
+    for kind, most in (
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, limits["memory"]),
+        (resource.RLIMIT_FSIZE, limits["scratch"] if own_files else 0),
+        (resource.RLIMIT_NOFILE, _FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    if level == walls.LIMITS:
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    else:
+        linux.set_filter(seccomp.build(os.getpid(), scratch=own_files))
+    return channel
+
+
+class _Runner:
+    """Runs a program in a module of its own and answers what is asked of it."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._kept: list[Any] = []
+        self._module = ModuleType(_MODULE)
+
+    def serve(self) -> None:
+        """Answer until the trusted side is gone."""
+        first = self._receive()
+        if not self._run(first["program"], first["syntax"]):
+            return
+        while True:
+            asked = self._receive()
+            self._send(self._attempt(self._answer, asked))
+
+    def _run(self, program: str, hashed: bool) -> bool:
+        """Compile a program, tell of it, and run it."""
+        try:
+            tree = syntax.parse(program)
+            code = compile(tree, "<program>", "exec", dont_inherit=True)
+        except BaseException as error:
+            self._send({"compiles": False, "error": _describe(error)})
+            return False
+        # Told before the program has run, so it is what was found and not what it would like.
+        self._send({"compiles": True, "syntax": _digest(tree) if hashed else None})
+        del tree
+        sys.modules[_MODULE] = self._module
+        import random
+
+        random.seed(0)
+
+        self._send(self._attempt(exec, code, self._module.__dict__))
+        return True
+
+    def _answer(self, asked: dict[str, Any]) -> Any:
+        if "call" in asked:
+            function = self._find(asked["call"])
+            arguments = [self._value(item) for item in asked["args"]]
+            named = {name: self._value(item) for name, item in asked["kwargs"].items()}
+            return function(*arguments, **named)
+        if "get" in asked:
+            return getattr(self._kept[asked["get"]], asked["name"])
+        if "set" in asked:
+            return setattr(self._kept[asked["set"]], asked["name"], self._value(asked["to"]))
+        if "items" in asked:
+            return list(self._kept[asked["items"]])
+        exec(compile(asked["check"], "<check>", "exec", dont_inherit=True), self._module.__dict__)
+        if asked["name"] is not None:
+            self._module.__dict__["check"](self._module.__dict__[asked["name"]])
+        return None
+
+    def _find(self, name: str | int) -> Any:
+        if isinstance(name, int):
+            return self._kept[name]
+        return self._module.__dict__[name]
+
+    def _value(self, item: Any) -> Any:
+        return plain.from_plain(item, lambda number, name, truth: self._kept[number])
+
+    def _keep(self, value: Any) -> list[Any]:
+        self._kept.append(value)
+        return [len(self._kept) - 1, type(value).__name__, _truth(value)]
+
+    def _attempt(self, act: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Do something of the program's; give its value or what it raised."""
+        try:
+            return {"value": plain.to_plain(act(*arguments), self._keep)}
+        except BaseException as error:
+            return {"raised": _describe(error)}
+
+    def _receive(self) -> Any:
+        return json.loads(wire.receive(self._channel))
+
+    def _send(self, message: dict[str, Any]) -> None:
+        content = json.dumps(message, separators=(",", ":")).encode()
+        if len(content) > wire.LARGEST:
+            content = json.dumps({"raised": ["ResultTooLarge", f"{len(content)} bytes"]}).encode()
+        wire.send(self._channel, content)
+
+
+def _truth(value: Any) -> bool:
+    try:
+        return bool(value)
+    except Exception:
+        return True
+
+
+def _digest(tree: Any) -> str | None:
+    try:
+        return syntax.digest(tree)
+    except RecursionError:
+        return None
+
+
+def _describe(error: BaseException) -> list[str]:
+    """Give the name of an exception's type and its text, which may be anything but not long."""
+    try:
+        told = str(error)
+    except BaseException:
+        told = ""
+    name = type(error).__name__
+    return [name[:_LONGEST_TEXT], told[:_LONGEST_TEXT].encode("utf-8", "replace").decode()]

@@ -1,0 +1,132 @@
+"""The fork server: small, single-threaded, warm, and without anything worth stealing.
+
+It is started by ``marl_eval.sandbox.server_process`` in a Python without site packages and with an
+empty environment, goes behind the walls (``walls``), and then forks one child for each program. It
+never sees a program or a result: those travel between the trusted side and the child on a socket of
+their own, of which the server only passes one end on.
+
+    trusted side -> server   {"level", "packages", "modules"}               once, at the start
+    server -> trusted side   {"ready": true} or {"error": "..."}            once
+    trusted side -> server   {limits}, with the child's end of a socket     run one program
+                             an empty object                                end the one that runs
+    server -> trusted side   {"end": ..., "cpu": ..., "memory": ...}        it has ended
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from . import child, linux, seccomp, walls
+
+_WARM = (
+    "array", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator",
+    "queue", "random", "re", "statistics", "string", "sys", "textwrap", "time", "typing",
+)  # fmt: skip
+"""What programs import most, imported once."""
+
+_MESSAGE = 1 << 16
+
+
+def main() -> None:
+    """Serve until the other end of the control socket is closed."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    # Our own files are not for programs to read.
+    sys.path.pop()
+    told = json.loads(control.recv(_MESSAGE))
+    try:
+        own_pids = walls.go_behind(told["level"], told["packages"])
+        for name in (*_WARM, *told["modules"]):
+            __import__(name)
+    except (OSError, ImportError) as error:
+        control.send(json.dumps({"error": str(error)}).encode())
+        return
+    if own_pids is not None:
+        # The first process of every PID namespace has the number 1.
+        seccomp.build(1, scratch=True)
+    os.environ.clear()
+    del sys.argv[1:]
+    for name in [name for name in sys.modules if name.split(".")[0] == __name__.split(".")[0]]:
+        del sys.modules[name]
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"ready": True}).encode())
+    while _serve_one(control, told["level"], own_pids):
+        pass
+
+
+def _serve_one(control: socket.socket, level: str, own_pids: int | None) -> bool:
+    """Run one program; False once nobody is left to ask for any."""
+    content, descriptors, _, _ = socket.recv_fds(control, _MESSAGE, 1)
+    if not content:
+        return False
+    if not descriptors:
+        # The end of a program that has ended by itself meanwhile.
+        return True
+    limits = json.loads(content)
+    if own_pids is not None:
+        linux.unshare(linux.CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        child.main(descriptors[0], level, limits)
+    if own_pids is not None:
+        linux.setns(own_pids, linux.CLONE_NEWPID)
+    os.close(descriptors[0])
+    end = _wait_for_end(control, pid, limits)
+    _, status, usage = os.wait4(pid, 0)
+    told = {
+        "end": end,
+        "status": os.waitstatus_to_exitcode(status),
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss / 1024,
+    }
+    control.send(json.dumps(told).encode())
+    return True
+
+
+def _wait_for_end(control: socket.socket, pid: int, limits: dict[str, Any]) -> str:
+    """Wait until a program ends or has to; say why it ended: itself, told, cpu or wall."""
+    process = os.pidfd_open(pid)
+    # The clock of another process's CPU time, as clock_getcpuclockid(3) makes it.
+    clock = (~pid << 3) | 2
+    begun = time.monotonic()
+    poller = select.poll()
+    poller.register(process, select.POLLIN)
+    poller.register(control, select.POLLIN)
+    end = "itself"
+    try:
+        while end == "itself":
+            wall = limits["wall"] - (time.monotonic() - begun)
+            cpu = limits["cpu"] - _cpu_seconds(clock)
+            if cpu <= 0 or wall <= 0:
+                end = "cpu" if cpu <= 0 else "wall"
+                break
+            ready = poller.poll(max(min(wall, cpu) * 1000, 1))
+            if any(descriptor == process for descriptor, _ in ready):
+                break
+            if ready:
+                end = "told"
+                if not control.recv(_MESSAGE):
+                    # Nobody is left; the process's end takes the child with it.
+                    os.kill(pid, signal.SIGKILL)
+                    os._exit(0)
+        if end != "itself":
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(process)
+    return end
+
+
+def _cpu_seconds(clock: int) -> float:
+    try:
+        return time.clock_gettime(clock)
+    except OSError:
+        return 0.0

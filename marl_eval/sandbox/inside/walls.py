@@ -1,0 +1,118 @@
+"""Going behind the walls that the kernel offers, once, before any program is run.
+
+Three levels, each with all of what the weaker ones have:
+
+    full       user, mount, PID, network, IPC and UTS namespaces; a root directory with Python's own
+               files and nothing else, read-only
+    filtered   a filter of system calls: no processes, no sockets, no tracing, no signals to others;
+               without the namespaces of ``full``, no file can be changed either, but files that
+               everybody may read can be read
+    limits     limits on time, memory, files; no new privileges; root becomes nobody
+
+At ``full`` the rights of root, where there are any, are used only to find Python's files; then root
+becomes nobody and goes on as any user would.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from . import linux, root, seccomp
+
+FULL, FILTERED, LIMITS = "full", "filtered", "limits"
+_NOBODY = 65534
+_NAMESPACES = (
+    linux.CLONE_NEWUSER
+    | linux.CLONE_NEWNS
+    | linux.CLONE_NEWPID
+    | linux.CLONE_NEWNET
+    | linux.CLONE_NEWIPC
+    | linux.CLONE_NEWUTS
+)
+
+
+def go_behind(level: str, packages: list[str]) -> int | None:
+    """Go behind the walls of a level; give a descriptor of the own PID namespace, if it is a new one.
+
+    At ``full`` the process forks and the child goes on.
+
+    Raises:
+        OSError: if the kernel refuses a part, of which the text says which.
+    """
+    if level != LIMITS:
+        _try_filter()
+    if level == FULL:
+        return _enter_namespaces(packages)
+    sys.path += sorted({os.path.dirname(package) for package in packages})
+    _become_nobody()
+    return None
+
+
+def _enter_namespaces(packages: list[str]) -> int:
+    proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    if os.getuid() == 0:
+        linux.unshare(linux.CLONE_NEWNS)
+        root.enter(packages)
+        _become_nobody()
+        _become_own_user(proc)
+    else:
+        _become_own_user(proc)
+        root.enter(packages)
+    if packages:
+        sys.path.append(root.PACKAGES)
+    _go_on_in_child()
+    own_pids = os.open("self/ns/pid", os.O_RDONLY, dir_fd=proc)
+    os.close(proc)
+    return own_pids
+
+
+def _become_own_user(proc: int) -> None:
+    """Go into new namespaces of every kind, as the same user, who is the only one in there."""
+    uid, gid = os.getuid(), os.getgid()
+    linux.unshare(_NAMESPACES)
+    for name, content in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{uid} {uid} 1"),
+        ("gid_map", f"{gid} {gid} 1"),
+    ):
+        descriptor = os.open(f"self/{name}", os.O_WRONLY, dir_fd=proc)
+        os.write(descriptor, content.encode())
+        os.close(descriptor)
+
+
+def _become_nobody() -> None:
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        # Else this process's files in /proc are still root's.
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)
+
+
+def _go_on_in_child() -> None:
+    """Fork; the child goes on as the first process of its PID namespace, whose end ends all in it."""
+    pid = os.fork()
+    if pid == 0:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        return
+    os.closerange(3, 1024)
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
+def _try_filter() -> None:
+    """See that the kernel takes the filter, in a process that ends at once."""
+    if not seccomp.SUPPORTED:
+        raise OSError(f"seccomp: the system calls of {linux.MACHINE} are not known")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            linux.set_filter(seccomp.build(os.getpid(), scratch=False))
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status != 0:
+        raise OSError(f"seccomp: {os.strerror(status) if status > 0 else 'the process was killed'}")

@@ -75,7 +75,7 @@ class Sandbox:
         self.last: Ended | None = None
 
     def __enter__(self) -> Sandbox:
-        self._server = start(self._min_level, self._packages)
+        self._server = self._start()
         return self
 
     def __exit__(
@@ -87,6 +87,9 @@ class Sandbox:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+    def _start(self) -> Server:
+        return start(self._min_level, self._packages, scratch_mib=self.limits.scratch_mib)
 
     @property
     def level(self) -> str:
@@ -100,7 +103,7 @@ class Sandbox:
 
     def _running(self) -> Server:
         if self._server is None:
-            self._server = start(self._min_level, self._packages)
+            self._server = self._start()
         return self._server
 
     @contextmanager
@@ -136,7 +139,7 @@ class Sandbox:
             "cpu": limits.cpu_seconds,
             "wall": limits.wall_seconds,
             "memory": limits.memory_mib << 20,
-            "scratch": limits.scratch_mib << 20,
+            "scratch": self.limits.scratch_mib << 20,
         }
         try:
             socket.send_fds(server.control, [orjson.dumps(told)], [channel.fileno()])

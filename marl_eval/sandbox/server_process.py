@@ -47,10 +47,13 @@ class Server:
         self.process.wait()
 
 
-def start(min_level: str = LEVELS[0], packages: Sequence[str] = ()) -> Server:
+def start(
+    min_level: str = LEVELS[0], packages: Sequence[str] = (), *, scratch_mib: int = 16
+) -> Server:
     """Start a server at the strongest level that can be had, not below ``min_level``.
 
-    ``packages`` are installed packages that programs may import beside the standard library.
+    ``packages`` are installed packages that programs may import beside the standard library;
+    ``scratch_mib`` is the size of the directory that they may write to.
 
     Raises:
         UserError: if a package is not installed, or no such level can be had here; it says what was
@@ -60,7 +63,7 @@ def start(min_level: str = LEVELS[0], packages: Sequence[str] = ()) -> Server:
     refused = []
     for level in at_least(min_level):
         try:
-            return start_at(level, folders, packages)
+            return start_at(level, folders, packages, scratch_mib=scratch_mib)
         except RefusedError as error:
             refused.append(f"{level}: {error}")
     lower = LEVELS[len(refused) :]
@@ -73,7 +76,13 @@ def start(min_level: str = LEVELS[0], packages: Sequence[str] = ()) -> Server:
     raise UserError(f"This machine does not allow the sandbox ({'; '.join(refused)}): {remedy}")
 
 
-def start_at(level: str, folders: Sequence[str] = (), modules: Sequence[str] = ()) -> Server:
+def start_at(
+    level: str,
+    folders: Sequence[str] = (),
+    modules: Sequence[str] = (),
+    *,
+    scratch_mib: int = 16,
+) -> Server:
     """Start a server at one level.
 
     Raises:
@@ -93,7 +102,12 @@ def start_at(level: str, folders: Sequence[str] = (), modules: Sequence[str] = (
         )
     ours.settimeout(_START_SECONDS)
     server = Server(process, ours, level)
-    told = {"level": level, "packages": list(folders), "modules": list(modules)}
+    told = {
+        "level": level,
+        "packages": list(folders),
+        "modules": list(modules),
+        "scratch": scratch_mib << 20,
+    }
     try:
         ours.send(json.dumps(told).encode())
         content = ours.recv(1 << 16)

@@ -2,7 +2,7 @@
 
 A child is asked over its socket and answers over it, in messages of JSON (``wire``, ``plain``):
 
-    {"program": text, "syntax": bool}   -> {"compiles": bool, "syntax": hash, "error": text}
+    {"program": text, "syntax": bool}   -> {"compiles": bool, "syntax": text, "error": text}
                                         -> {"names": [...]} or {"raised": ...}    once it has run
     {"call": name or handle, "args": [...], "kwargs": {...}}  -> {"value": ...} or {"raised": ...}
     {"get": handle, "name": text}, {"items": handle},
@@ -31,7 +31,6 @@ _CHANNEL = 3
 _LONGEST_TEXT = 500
 _FILES = 64
 _PROCESSES = 64
-_INODES = 512
 _MODULE = "program"
 
 
@@ -59,9 +58,6 @@ def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket
     channel = socket.socket(fileno=_CHANNEL)
     own_files = level == walls.FULL
     if own_files:
-        linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
-        options = f"mode=700,size={limits['scratch']},nr_inodes={_INODES}"
-        linux.mount("tmpfs", root.SCRATCH, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
         os.chdir(root.SCRATCH)
         linux.drop_capabilities()
         resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
@@ -79,8 +75,8 @@ def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     if level == walls.LIMITS:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    else:
-        linux.set_filter(seccomp.build(os.getpid(), scratch=own_files))
+    elif level == walls.FILTERED:
+        linux.set_filter(seccomp.build(os.getpid(), namespaces=False))
     return channel
 
 
@@ -101,7 +97,7 @@ class _Runner:
             asked = self._receive()
             self._send(self._attempt(self._answer, asked))
 
-    def _run(self, program: str, hashed: bool) -> bool:
+    def _run(self, program: str, asked: bool) -> bool:
         """Compile a program, tell of it, and run it."""
         try:
             tree = syntax.parse(program)
@@ -110,7 +106,7 @@ class _Runner:
             self._send({"compiles": False, "error": _describe(error)})
             return False
         # Told before the program has run, so it is what was found and not what it would like.
-        self._send({"compiles": True, "syntax": _digest(tree) if hashed else None})
+        self._send({"compiles": True, "syntax": _normalised(tree) if asked else None})
         del tree
         sys.modules[_MODULE] = self._module
         import random
@@ -173,9 +169,9 @@ def _truth(value: Any) -> bool:
         return True
 
 
-def _digest(tree: Any) -> str | None:
+def _normalised(tree: Any) -> str | None:
     try:
-        return syntax.digest(tree)
+        return syntax.normalised(tree)
     except RecursionError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
 CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS = 0x40000000, 0x8000000, 0x4000000
@@ -16,6 +17,7 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 
+_SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 _SYS_MOUNT_SETATTR = 442
@@ -26,6 +28,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 _libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
 _libc.syscall.restype = ctypes.c_long
+# Keeps the interpreter's lock, which the child of a fork would else have to take again.
+_python = ctypes.PyDLL(None, use_errno=True)
+_python.syscall.restype = ctypes.c_long
+_python.syscall.argtypes = [ctypes.c_long] * 6
 
 MACHINE = platform.machine()
 """The kind of processor; calls by number are known for x86_64 and aarch64."""
@@ -42,9 +48,18 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def setns(descriptor: int, kind: int) -> None:
-    """Enter a namespace. Raises OSError."""
-    _check(_libc.setns(descriptor, kind), "setns")
+def fork_into_pid_namespace() -> int:
+    """Fork, the child as the first process of a new PID namespace; gives what ``os.fork`` gives.
+
+    One call of the kernel, where unsharing, forking and coming back are three. The interpreter and
+    the C library are not told of the fork, which a process with one thread can do without.
+
+    Raises OSError.
+    """
+    pid: int = _python.syscall(_SYS_CLONE[MACHINE], CLONE_NEWPID | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid < 0:
+        _check(-1, "clone")
+    return pid
 
 
 def prctl(option: int, value: int = 0) -> None:

@@ -15,7 +15,8 @@ is an object with one key:
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -28,6 +29,9 @@ DEEPEST = 200
 
 _LARGEST_RANGE = 1_000_000
 _SMALL = 1 << 53
+# Reducing a fraction takes time that grows as the square of its length.
+_LONGEST_FRACTION = 1 << 17
+_MOST_ALIKE = 100
 
 
 class NotPlainError(Exception):
@@ -84,23 +88,38 @@ class _Encoder:
         return self._rare(value, kind, depth)
 
     def _rare(self, value: Any, kind: type, depth: int) -> Any:
-        if kind is set or kind is frozenset:
-            return {"s" if kind is set else "z": [self.encode(item, depth + 1) for item in value]}
+        base = _base(kind)
+        if base in _SCALARS:
+            return self.encode(_SCALARS[base](value), depth)
+        if base in (list, tuple):
+            items = [self.encode(item, depth + 1) for item in base.__iter__(value)]
+            return items if base is list else {"t": items}
+        if base in (set, frozenset):
+            items = [self.encode(item, depth + 1) for item in base.__iter__(value)]
+            return {"s" if base is set else "z": _in_order(items)}
+        if base is dict:
+            return {
+                "d": [
+                    [self.encode(key, depth + 1), self.encode(item, depth + 1)]
+                    for key, item in _pairs(value, kind)
+                ]
+            }
+        if base in (bytes, bytearray):
+            held = base64.b64encode(base.__getitem__(value, slice(None))).decode("ascii")
+            return {"b" if base is bytes else "y": held}
         if kind is complex:
             return {"c": [_float(value.real), _float(value.imag)]}
-        if kind is bytes or kind is bytearray:
-            return {"b" if kind is bytes else "y": base64.b64encode(value).decode("ascii")}
-        if kind is range and len(value) <= _LARGEST_RANGE:
+        return self._of_library(value, kind)
+
+    def _of_library(self, value: Any, kind: type) -> Any:
+        if kind is range and _length(value) <= _LARGEST_RANGE:
             return {"r": [hex(value.start), hex(value.stop), hex(value.step)]}
         if kind is Decimal:
             return {"D": str(value)}
-        if kind is Fraction:
+        if kind is Fraction and _short(value.numerator) and _short(value.denominator):
             return {"F": [hex(value.numerator), hex(value.denominator)]}
         if kind is type and value in _TYPES.values():
             return {"T": value.__name__}
-        base = _base(kind)
-        if base is not None:
-            return self.encode(_as_base(value, base), depth)
         return {"h": self.keep(value)}
 
 
@@ -125,34 +144,47 @@ _TYPES = {
     for kind in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, object)
 }
 
-_BASES = (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict)
+_SCALARS: dict[Any, Callable[[Any], Any]] = {
+    int: int.__pos__,
+    float: float.__pos__,
+    str: lambda value: str.__getitem__(value, slice(None)),
+}
+"""The built-in types of which a subclass may hold a single value, with what copies that value."""
+
+_BASES = (*_SCALARS, complex, bytes, bytearray, list, tuple, set, frozenset, dict)
 
 
-def _base(kind: type) -> type | None:
+def _base(kind: type) -> Any:
     """Give the built-in type that a type derives from, by its real line of descent."""
     for ancestor in type.__dict__["__mro__"].__get__(kind):
-        if ancestor in _BASES:
-            found: type = ancestor
-            return found
+        for base in _BASES:
+            if ancestor is base:
+                return base
     return None
 
 
-def _as_base(value: Any, base: type) -> Any:
-    """Copy the data of an instance of a subclass, by the base's own methods."""
-    if base is dict:
-        return {key: dict.__getitem__(value, key) for key in dict.__iter__(value)}
-    if base is float:
-        return float.__add__(value, 0.0) if value == value else float("nan")
-    if base is int:
-        return int.__add__(value, 0)
-    if base is complex:
-        return complex.__add__(value, 0j)
-    if base is str:
-        return str.__str__(value) if type(value) is str else str.__getitem__(value, slice(None))
-    if base in (bytes, bytearray):
-        return base.__getitem__(value, slice(None))
-    iterate: Any = base.__iter__  # type: ignore[attr-defined]
-    return base(iterate(value))
+def _pairs(value: Any, kind: type) -> Iterable[tuple[Any, Any]]:
+    for ancestor in type.__dict__["__mro__"].__get__(kind):
+        if ancestor is OrderedDict:
+            return OrderedDict.items(value)
+    return dict.items(value)
+
+
+def _in_order(items: list[Any]) -> list[Any]:
+    """Sort what stands for the items of a set, so that equal sets are the same text."""
+    try:
+        return sorted(items)
+    except TypeError:
+        return sorted(items, key=repr)
+
+
+def _length(value: range) -> int:
+    # A range may be longer than len() can tell.
+    return max(0, (value.stop - value.start + value.step) // value.step)
+
+
+def _short(part: int) -> bool:
+    return part.bit_length() <= _LONGEST_FRACTION
 
 
 Handle = Callable[[int, str, bool], Any]

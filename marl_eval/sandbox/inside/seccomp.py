@@ -9,7 +9,7 @@ import struct
 from functools import lru_cache
 
 from . import linux
-from .system_calls import CHECKED, NUMBERS, OPENS, WRITES
+from .system_calls import CHECKED, NUMBERS, OPENS, SERVER, WRITES
 
 _LOAD, _JUMP, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
@@ -19,6 +19,7 @@ _X32 = 0x40000000
 
 _CLONE_THREAD = 0x10000
 _CLONE_NAMESPACES = 0x7E020080
+_OTHER_NAMESPACES = _CLONE_NAMESPACES & ~linux.CLONE_NEWPID
 _AF_UNIX = 1
 # Asking for a terminal, its size, what is readable; close-on-exec and blocking.
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
@@ -31,28 +32,31 @@ SUPPORTED = linux.MACHINE in _ARCHITECTURES
 
 
 @lru_cache(maxsize=8)
-def build(pid: int, *, scratch: bool) -> bytes:
+def build(pid: int, *, namespaces: bool) -> bytes:
     """Build the filter of a program whose process has the id ``pid`` in its own namespace.
 
-    ``scratch`` says that it has a directory of its own, and nothing else, to write to; without one,
-    no file can be opened for writing or changed.
+    ``namespaces`` says that the filter is set in the fork server, once for all of its children, each
+    of which is in a PID namespace of its own, without capabilities, and sees no files but its own:
+    a process can be started only together with a PID namespace, which needs a capability. Else the
+    filter is the child's alone; no process can be started, and no file opened for writing or changed.
     """
-    return b"".join(struct.pack("HBBI", *step) for step in _program(pid, scratch))
+    return b"".join(struct.pack("HBBI", *step) for step in _program(pid, namespaces))
 
 
 _Step = tuple[int, int, int, int]
 
 
-def _program(pid: int, scratch: bool) -> list[_Step]:
+def _program(pid: int, namespaces: bool) -> list[_Step]:
     """Search the calls by number, by halves: the kernel goes through the filter for each number."""
     column = list(_ARCHITECTURES).index(linux.MACHINE)
     judged: dict[int, list[_Step]] = {}
-    for name, numbers in NUMBERS.items():
+    calls = {**NUMBERS, **SERVER} if namespaces else NUMBERS
+    for name, numbers in calls.items():
         number = numbers[column]
-        if number is None or (name in WRITES and not scratch):
+        if number is None or (name in WRITES and not namespaces):
             continue
-        if name in CHECKED or (name in OPENS and not scratch):
-            judged[number] = _checked(name, pid)
+        if name in CHECKED or (name in OPENS and not namespaces):
+            judged[number] = _checked(name, pid, namespaces)
         else:
             judged[number] = [(_RETURN, 0, 0, _ALLOW)]
     return [
@@ -90,7 +94,7 @@ def _search(ranges: list[_Range]) -> list[_Step]:
     return [(_AT_LEAST, 0, 1, ranges[half][0]), (_JUMP, 0, 0, len(below)), *below, *above]
 
 
-def _checked(name: str, pid: int) -> list[_Step]:
+def _checked(name: str, pid: int, namespaces: bool) -> list[_Step]:
     """Judge one call by its arguments; every way through ends in a return."""
     if name in OPENS:
         return [
@@ -102,8 +106,8 @@ def _checked(name: str, pid: int) -> list[_Step]:
     if name == "clone":
         return [
             _argument(0),
-            (_ANY_BIT, 1, 0, _CLONE_NAMESPACES),
-            (_ANY_BIT, 1, 0, _CLONE_THREAD),
+            (_ANY_BIT, 1, 0, _OTHER_NAMESPACES if namespaces else _CLONE_NAMESPACES),
+            (_ANY_BIT, 1, 0, _CLONE_THREAD | (linux.CLONE_NEWPID if namespaces else 0)),
             (_RETURN, 0, 0, _ERRNO | _EPERM),
             (_RETURN, 0, 0, _ALLOW),
         ]
@@ -117,6 +121,7 @@ def _checked(name: str, pid: int) -> list[_Step]:
         "tgkill": (0, (pid,)),
         "prlimit64": (0, (0, pid)),
         "socketpair": (0, (_AF_UNIX,)),
+        "prctl": (0, (linux.PR_SET_PDEATHSIG,)),
     }[name]
     steps = [_argument(place)]
     for value in allowed:

@@ -5,7 +5,7 @@ empty environment, goes behind the walls (``walls``), and then forks one child f
 never sees a program or a result: those travel between the trusted side and the child on a socket of
 their own, of which the server only passes one end on.
 
-    trusted side -> server   {"level", "packages", "modules"}               once, at the start
+    trusted side -> server   {"level", "packages", "modules", "scratch"}    once, at the start
     server -> trusted side   {"ready": true} or {"error": "..."}            once
     trusted side -> server   {limits}, with the child's end of a socket     run one program
                              an empty object                                end the one that runs
@@ -24,14 +24,13 @@ import sys
 import time
 from typing import Any
 
-from . import child, linux, seccomp, walls
+from . import child, linux, scratch, seccomp, walls
 
 _WARM = (
-    "array", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal", "enum",
-    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "numbers", "operator",
-    "queue", "random", "re", "statistics", "string", "sys", "textwrap", "time", "typing",
+    "bisect", "collections", "copy", "datetime", "functools", "heapq", "itertools", "math", "operator",
+    "random", "re", "string", "typing",
 )  # fmt: skip
-"""What programs import most, imported once."""
+"""What programs import most, imported once. Each module more makes every fork a little slower."""
 
 _MESSAGE = 1 << 16
 
@@ -43,15 +42,16 @@ def main() -> None:
     sys.path.pop()
     told = json.loads(control.recv(_MESSAGE))
     try:
-        own_pids = walls.go_behind(told["level"], told["packages"])
+        walls.go_behind(told["level"], told["packages"])
         for name in (*_WARM, *told["modules"]):
             __import__(name)
     except (OSError, ImportError) as error:
         control.send(json.dumps({"error": str(error)}).encode())
         return
-    if own_pids is not None:
+    if told["level"] == walls.FULL:
         # The first process of every PID namespace has the number 1.
-        seccomp.build(1, scratch=True)
+        linux.set_filter(seccomp.build(1, namespaces=True))
+        scratch.renew(told["scratch"])
     os.environ.clear()
     del sys.argv[1:]
     for name in [name for name in sys.modules if name.split(".")[0] == __name__.split(".")[0]]:
@@ -59,11 +59,11 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": True}).encode())
-    while _serve_one(control, told["level"], own_pids):
+    while _serve_one(control, told):
         pass
 
 
-def _serve_one(control: socket.socket, level: str, own_pids: int | None) -> bool:
+def _serve_one(control: socket.socket, told: dict[str, Any]) -> bool:
     """Run one program; False once nobody is left to ask for any."""
     content, descriptors, _, _ = socket.recv_fds(control, _MESSAGE, 1)
     if not content:
@@ -72,16 +72,16 @@ def _serve_one(control: socket.socket, level: str, own_pids: int | None) -> bool
         # The end of a program that has ended by itself meanwhile.
         return True
     limits = json.loads(content)
-    if own_pids is not None:
-        linux.unshare(linux.CLONE_NEWPID)
-    pid = os.fork()
+    level = told["level"]
+    apart = level == walls.FULL
+    pid = linux.fork_into_pid_namespace() if apart else os.fork()
     if pid == 0:
         child.main(descriptors[0], level, limits)
-    if own_pids is not None:
-        linux.setns(own_pids, linux.CLONE_NEWPID)
     os.close(descriptors[0])
     end = _wait_for_end(control, pid, limits)
     _, status, usage = os.wait4(pid, 0)
+    if apart and scratch.touched():
+        scratch.renew(told["scratch"])
     told = {
         "end": end,
         "status": os.waitstatus_to_exitcode(status),
@@ -116,10 +116,10 @@ def _wait_for_end(control: socket.socket, pid: int, limits: dict[str, Any]) -> s
                 end = "told"
                 if not control.recv(_MESSAGE):
                     # Nobody is left; the process's end takes the child with it.
-                    os.kill(pid, signal.SIGKILL)
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
                     os._exit(0)
         if end != "itself":
-            os.kill(pid, signal.SIGKILL)
+            signal.pidfd_send_signal(process, signal.SIGKILL)
     finally:
         os.close(process)
     return end

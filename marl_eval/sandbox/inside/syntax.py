@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 
 
 def parse(program: str) -> ast.Module:
@@ -15,8 +14,8 @@ def parse(program: str) -> ast.Module:
     return ast.parse(program, "<program>")
 
 
-def digest(tree: ast.Module) -> str:
-    """Hash a program's normalised syntax tree.
+def normalised(tree: ast.Module) -> str:
+    """Write a program's syntax tree without what does not count.
 
     Left out: layout, comments, docstrings, type annotations. Names that a function binds (arguments
     and what it assigns) are numbered in order of first appearance within it; other names, which may
@@ -24,9 +23,7 @@ def digest(tree: ast.Module) -> str:
     """
     parts: list[str] = []
     _write(tree, parts, {})
-    return hashlib.blake2b(
-        "\n".join(parts).encode("utf-8", "surrogatepass"), digest_size=8
-    ).hexdigest()
+    return "\n".join(parts)
 
 
 _LEFT_OUT = frozenset({"annotation", "returns", "type_comment", "ctx", "kind", "type_ignores"})

@@ -50,6 +50,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "sendmsg": (46, 211),
     "recvmsg": (47, 212),
     "shutdown": (48, 210),
+    "getsockname": (51, 204),
     "socketpair": (53, 199),
     "setsockopt": (54, 208),
     "getsockopt": (55, 209),
@@ -155,6 +156,18 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 }
 """Name to number on (x86_64, aarch64); None where there is no such call."""
 
+SERVER: dict[str, tuple[int, int]] = {
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "capset": (126, 91),
+    "setsid": (112, 157),
+    "prctl": (157, 167),
+    "pidfd_send_signal": (424, 424),
+    "pidfd_open": (434, 434),
+}
+"""What the fork server needs besides. Where it shares its filter with its children, these are refused
+to them because they have no capabilities, or do no harm: each child is alone in its PID namespace."""
+
 WRITES = {
     "truncate", "ftruncate", "rename", "mkdir", "rmdir", "creat", "link", "unlink", "symlink", "chmod",
     "fchmod", "mkdirat", "unlinkat", "renameat", "linkat", "symlinkat", "fchmodat", "utimensat",
@@ -162,7 +175,17 @@ WRITES = {
 }  # fmt: skip
 """Calls that change files: allowed only where a program has a scratch directory of its own."""
 
-CHECKED = {"clone", "clone3", "ioctl", "fcntl", "kill", "tgkill", "prlimit64", "socketpair"}
+CHECKED = {
+    "prctl",
+    "clone",
+    "clone3",
+    "ioctl",
+    "fcntl",
+    "kill",
+    "tgkill",
+    "prlimit64",
+    "socketpair",
+}
 """Calls that are allowed by their arguments (``seccomp``)."""
 
 OPENS = {"open": 1, "openat": 2}

@@ -33,8 +33,8 @@ _NAMESPACES = (
 )
 
 
-def go_behind(level: str, packages: list[str]) -> int | None:
-    """Go behind the walls of a level; give a descriptor of the own PID namespace, if it is a new one.
+def go_behind(level: str, packages: list[str]) -> None:
+    """Go behind the walls of a level.
 
     At ``full`` the process forks and the child goes on.
 
@@ -44,13 +44,13 @@ def go_behind(level: str, packages: list[str]) -> int | None:
     if level != LIMITS:
         _try_filter()
     if level == FULL:
-        return _enter_namespaces(packages)
-    sys.path += sorted({os.path.dirname(package) for package in packages})
-    _become_nobody()
-    return None
+        _enter_namespaces(packages)
+    else:
+        sys.path += sorted({os.path.dirname(package) for package in packages})
+        _become_nobody()
 
 
-def _enter_namespaces(packages: list[str]) -> int:
+def _enter_namespaces(packages: list[str]) -> None:
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     if os.getuid() == 0:
         linux.unshare(linux.CLONE_NEWNS)
@@ -62,10 +62,8 @@ def _enter_namespaces(packages: list[str]) -> int:
         root.enter(packages)
     if packages:
         sys.path.append(root.PACKAGES)
-    _go_on_in_child()
-    own_pids = os.open("self/ns/pid", os.O_RDONLY, dir_fd=proc)
     os.close(proc)
-    return own_pids
+    _go_on_in_child()
 
 
 def _become_own_user(proc: int) -> None:
@@ -109,7 +107,7 @@ def _try_filter() -> None:
     pid = os.fork()
     if pid == 0:
         try:
-            linux.set_filter(seccomp.build(os.getpid(), scratch=False))
+            linux.set_filter(seccomp.build(os.getpid(), namespaces=False))
         except OSError as error:
             os._exit(error.errno or 1)
         os._exit(0)

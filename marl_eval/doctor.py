@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from marl_eval.plugins import found
 from marl_eval.provenance import machine, versions
+from marl_eval.sandbox.levels import KEEPS, LEVELS
+from marl_eval.sandbox.server_process import RefusedError, start_at
 
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([\w-]+)['"]""")
 _PACKAGE = re.compile(r"[\w.-]+")
@@ -31,6 +33,10 @@ def print_report() -> None:
         have = ", ".join(f"{name} {v}" for name in packages if (v := _installed(name)))
         remedy = f"; pip install 'marl-eval[{extra}]'" if lacking else ""
         print(f"  {extra}: {state}{f' ({have})' if have else ''}{remedy}")
+    print("sandbox, from the strongest level:")
+    for level in LEVELS:
+        print(f"  {level}: {_sandboxed(level)}")
+        print(f"    {KEEPS[level]}")
 
 
 def _extras() -> dict[str, list[str]]:
@@ -47,6 +53,14 @@ def _installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _sandboxed(level: str) -> str:
+    try:
+        start_at(level).close()
+    except RefusedError as error:
+        return f"refused by this machine ({error})"
+    return "allowed"
 
 
 def _gpu() -> str:

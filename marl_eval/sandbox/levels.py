@@ -7,6 +7,16 @@ from marl_eval.errors import unknown
 LEVELS = ("full", "filtered", "limits")
 """What each stands for is told in ``inside.walls``."""
 
+KEEPS = {
+    "full": "a program has no network, no files but Python's own and an empty scratch directory, no "
+    "other process to see, and cannot start any",
+    "filtered": "a program cannot start processes, open sockets or change files; it can read what "
+    "everybody on this machine may read",
+    "limits": "a program is held only in time and memory; it can do what the user may do (as root: "
+    "what nobody may do)",
+}
+"""What each level keeps a program from."""
+
 SHARED = "+shared"
 """Follows the name of a level where a program was in one process with its tests, and so was able to
 forge their outcome."""

@@ -18,9 +18,11 @@ from marl_eval.sandbox.levels import LEVELS, at_least
 _HERE = Path(__file__).parent
 _START = f"import sys; sys.path.append({str(_HERE)!r}); from inside.server import main; main()"
 # Hashing has to be the same in every server, so that a program does the same each time; libraries of
-# arithmetic must not start threads, for a process with threads cannot be forked safely.
+# arithmetic must not start threads, for a process with threads cannot be forked safely; symbols bound
+# once at the start are not bound again by each child, in memory that it would have to copy.
 _ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
+    "LD_BIND_NOW": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

@@ -30,7 +30,8 @@ DEEPEST = 200
 _LARGEST_RANGE = 1_000_000
 _SMALL = 1 << 53
 # Reducing a fraction takes time that grows as the square of its length.
-_LONGEST_FRACTION = 1 << 17
+_LONGEST_FRACTION = 1 << 15
+# Items with the same hash, so that no set or dict takes time that grows as the square of its size.
 _MOST_ALIKE = 100
 
 
@@ -107,12 +108,13 @@ class _Encoder:
         if base in (bytes, bytearray):
             held = base64.b64encode(base.__getitem__(value, slice(None))).decode("ascii")
             return {"b" if base is bytes else "y": held}
-        if kind is complex:
-            return {"c": [_float(value.real), _float(value.imag)]}
+        if base is complex:
+            exact = complex.__pos__(value)
+            return {"c": [_float(exact.real), _float(exact.imag)]}
         return self._of_library(value, kind)
 
     def _of_library(self, value: Any, kind: type) -> Any:
-        if kind is range and _length(value) <= _LARGEST_RANGE:
+        if kind is range and _fits(value):
             return {"r": [hex(value.start), hex(value.stop), hex(value.step)]}
         if kind is Decimal:
             return {"D": str(value)}
@@ -178,9 +180,11 @@ def _in_order(items: list[Any]) -> list[Any]:
         return sorted(items, key=repr)
 
 
-def _length(value: range) -> int:
-    # A range may be longer than len() can tell.
-    return max(0, (value.stop - value.start + value.step) // value.step)
+def _fits(value: range) -> bool:
+    try:
+        return len(value) <= _LARGEST_RANGE
+    except OverflowError:
+        return False
 
 
 def _short(part: int) -> bool:
@@ -199,7 +203,7 @@ def from_plain(value: Any, handle: Handle) -> Any:
     """
     try:
         return _decode(value, handle)
-    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
+    except Exception as error:
         raise NotPlainError(f"not plain data: {type(error).__name__}") from error
 
 
@@ -210,13 +214,39 @@ def _decode(value: Any, handle: Handle) -> Any:
         return value
     ((tag, held),) = value.items()
     if tag == "t":
-        return tuple([_decode(item, handle) for item in held])
+        return tuple(_items(held, handle))
+    if tag == "s":
+        return set(_hashed(_items(held, handle)))
+    if tag == "z":
+        return frozenset(_hashed(_items(held, handle)))
     if tag == "d":
-        return {_decode(key, handle): _decode(item, handle) for key, item in held}
-    if tag == "h":
-        number, name, truth = held
-        return handle(int(number), str(name)[:100], truth is True)
+        return _dict(held, handle)
     return _DECODERS[tag](held, handle)
+
+
+def _items(held: Any, handle: Handle) -> list[Any]:
+    if type(held) is not list:
+        raise TypeError("no list")
+    return [_decode(item, handle) for item in held]
+
+
+def _hashed(items: list[Any]) -> list[Any]:
+    if len(items) > _MOST_ALIKE and max(Counter(map(hash, items)).values()) > _MOST_ALIKE:
+        raise ValueError("made to have the same hash")
+    return items
+
+
+def _dict(held: Any, handle: Handle) -> dict[Any, Any]:
+    pairs = [(_decode(key, handle), _decode(item, handle)) for key, item in held]
+    _hashed([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _handle(held: Any, handle: Handle) -> Any:
+    number, name, truth = held
+    if type(number) is not int or type(name) is not str:
+        raise TypeError("no handle")
+    return handle(number, name[:100], truth is True)
 
 
 def _number(held: Any) -> float:
@@ -225,8 +255,9 @@ def _number(held: Any) -> float:
     return float(held)
 
 
-def _part(held: Any) -> float:
-    return _number(held["n"]) if type(held) is dict else float(held)
+def _complex(held: Any) -> complex:
+    real, imag = [_number(part["n"]) if type(part) is dict else float(part) for part in held]
+    return complex(real, imag)
 
 
 def _range(held: Any) -> range:
@@ -236,17 +267,23 @@ def _range(held: Any) -> range:
     return found
 
 
+def _fraction(held: Any) -> Fraction:
+    numerator, denominator = [int(part, 16) for part in held]
+    if not (_short(numerator) and _short(denominator)):
+        raise ValueError("too long a fraction")
+    return Fraction(numerator, denominator)
+
+
 _DECODERS: dict[str, Callable[[Any, Handle], Any]] = {
-    "s": lambda held, handle: {_decode(item, handle) for item in held},
-    "z": lambda held, handle: frozenset([_decode(item, handle) for item in held]),
+    "h": _handle,
     "i": lambda held, handle: int(held, 16),
     "n": lambda held, handle: _number(held),
-    "c": lambda held, handle: complex(_part(held[0]), _part(held[1])),
+    "c": lambda held, handle: _complex(held),
     "b": lambda held, handle: base64.b64decode(held),
     "y": lambda held, handle: bytearray(base64.b64decode(held)),
     "u": lambda held, handle: base64.b64decode(held).decode("utf-8", "surrogatepass"),
     "r": lambda held, handle: _range(held),
     "T": lambda held, handle: _TYPES[held],
     "D": lambda held, handle: Decimal(held),
-    "F": lambda held, handle: Fraction(int(held[0], 16), int(held[1], 16)),
+    "F": lambda held, handle: _fraction(held),
 }

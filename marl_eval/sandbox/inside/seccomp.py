@@ -121,7 +121,6 @@ def _checked(name: str, pid: int, namespaces: bool) -> list[_Step]:
         "tgkill": (0, (pid,)),
         "prlimit64": (0, (0, pid)),
         "socketpair": (0, (_AF_UNIX,)),
-        "prctl": (0, (linux.PR_SET_PDEATHSIG,)),
     }[name]
     steps = [_argument(place)]
     for value in allowed:

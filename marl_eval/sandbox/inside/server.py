@@ -52,6 +52,7 @@ def main() -> None:
         # The first process of every PID namespace has the number 1.
         linux.set_filter(seccomp.build(1, namespaces=True))
         scratch.renew(told["scratch"])
+    child.rehearse()
     os.environ.clear()
     del sys.argv[1:]
     for name in [name for name in sys.modules if name.split(".")[0] == __name__.split(".")[0]]:

@@ -161,7 +161,6 @@ SERVER: dict[str, tuple[int, int]] = {
     "umount2": (166, 39),
     "capset": (126, 91),
     "setsid": (112, 157),
-    "prctl": (157, 167),
     "pidfd_send_signal": (424, 424),
     "pidfd_open": (434, 434),
 }

@@ -48,6 +48,11 @@ def go_behind(level: str, packages: list[str]) -> None:
     else:
         sys.path += sorted({os.path.dirname(package) for package in packages})
         _become_nobody()
+        if not os.access(os.__file__, os.R_OK):
+            raise OSError(
+                f"root becomes nobody, who cannot read Python's files in {os.path.dirname(os.__file__)}; "
+                f"run as an ordinary user"
+            )
 
 
 def _enter_namespaces(packages: list[str]) -> None:

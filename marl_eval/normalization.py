@@ -26,6 +26,23 @@ def normalize(text: str) -> str:
     return _KNOWN[text]
 
 
+def exact(text: str) -> str:
+    """Keep an answer as it is written, but for the space around it."""
+    return text.strip()
+
+
+def name_key(text: str) -> str:
+    """Reduce an answer as ``normalize`` does, but keep articles or punctuation that are all of it.
+
+    The right answer can be "the", "The The" or "#". Only a blank text gives the empty string.
+    """
+    normal = normalize(text)
+    if normal:
+        return normal
+    words = text.lower().split()
+    return " ".join(" ".join(words).translate(_PUNCTUATION).split()) or " ".join(words)
+
+
 class _Known(dict[str, str]):
     """Remembers what short texts normalise to: a run asks for the same few over and over."""
 

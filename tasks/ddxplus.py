@@ -10,14 +10,15 @@ name that physicians use for the same condition (``ddxplus_english.toml``).
 
 from __future__ import annotations
 
-import os
-from functools import cache, lru_cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from marl_eval.errors import UserError
+from marl_eval.data_source import local_data
 from marl_eval.normalization import normalize
 from marl_eval.task import Dataset, Task, TaskOptions
 from marl_eval.tasks.ddxplus_25k import HUB_TEXT, read_text, read_text_hub
@@ -76,21 +77,17 @@ def load(data: Path | None, options: Options) -> Dataset:
 
     Looked for, in this order: ``data``, the folder ``ddxplus`` in ``MARL_EVAL_DATA``, the Hub.
     """
-    if data is None and "MARL_EVAL_DATA" in os.environ:
-        candidate = Path(os.environ["MARL_EVAL_DATA"]) / "ddxplus"
-        data = candidate if candidate.exists() else None
+    data = local_data("ddxplus", data)
+    make = partial(_example, options=options)
     if data is None:
-        split, cases = _from_hub(options)
+        split, examples = _from_hub(options, make)
         name = HUB_TEXT if options.source == "text" else HUB_RELEASE
-    elif not data.exists():
-        raise UserError(f"There is no data at {data}; --data takes a file or a folder.")
     elif release_folder(data) is not None:
-        split, name, cases = read_release(data, options.split)
+        split, name, examples = read_release(data, options.split, make)
     else:
-        split, name, cases = "text", data.name, read_text(data)
-    examples = [_example(case, options) for case in cases]
+        split, name, examples = "text", data.name, read_text(data, make)
     return Dataset(
-        examples=examples,
+        examples=[replace(one, id=f"{split}-{count}") for count, one in enumerate(examples)],
         version=VERSION,
         split=split,
         licence="CC-BY-4.0",
@@ -99,20 +96,23 @@ def load(data: Path | None, options: Options) -> Dataset:
     )
 
 
-def _from_hub(options: Options) -> tuple[str, list[Case]]:
+def _from_hub(options: Options, make: Callable[[Case], Example]) -> tuple[str, list[Example]]:
     if options.source == "text":
-        return "text", read_text_hub()
+        return "text", read_text_hub(make)
     split = "test" if options.split == "auto" else options.split
-    return split, read_release_hub(split)
+    return split, read_release_hub(split, make)
 
 
 def _example(case: Case, options: Options) -> Example:
+    """Make an example, still without its id.
+
+    Raises:
+        ValueError: if the case does not have what the options ask for.
+    """
     differential = sorted(case.differential, key=lambda pair: -(pair[1] or 0))
     if options.gold == "pathology":
         if case.pathology is None:
-            raise UserError(
-                f"{case.place}: this data does not say the pathology; leave out gold=pathology."
-            )
+            raise ValueError("does not say the pathology; leave out gold=pathology")
         gold = [Gold(case.pathology)]
     else:
         gold = [
@@ -121,12 +121,11 @@ def _example(case: Case, options: Options) -> Example:
             if probability is None or probability >= options.min_prob
         ]
         if not gold:
-            raise UserError(
-                f"{case.place}: no condition has a probability of at least "
-                f"min_prob={options.min_prob}; lower it."
+            raise ValueError(
+                f"no condition has a probability of at least min_prob={options.min_prob}; lower it"
             )
     return Example(
-        id=case.id,
+        id="",
         question=case.text,
         gold=tuple(gold),
         meta={"differential": differential},

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import orjson
-
+from marl_eval.data_source import hub_errors, hub_places
 from marl_eval.errors import UserError
+from marl_eval.rows import Row, json_rows, make_rows
 from marl_eval.tasks.ddxplus_release import COLUMNS, EVIDENCES
 from marl_eval.tasks.ddxplus_rows import (
+    REMEDY,
     Case,
     Differential,
-    Row,
-    RowErrorsError,
+    Rows,
     csv_rows,
-    hub_errors,
     list_of,
     pair_of,
     text_of,
 )
 
+T = TypeVar("T")
+
 HUB_TEXT = "mehuldamani/medDataset_25k"
 _TEXT_COLUMNS, _ANSWER_COLUMNS = ("question", "problem", "prompt"), ("answers", "answer")
 
 
-def read_text_hub() -> list[Case]:
+def read_text_hub(make: Callable[[Case], T]) -> list[T]:
     """Read the 25k text rendering from the Hugging Face Hub."""
     from datasets import load_dataset
 
-    with hub_errors(HUB_TEXT):
+    with hub_errors("ddxplus", HUB_TEXT, REMEDY):
         rows = load_dataset(HUB_TEXT, split="train")
-    return _text_cases(enumerate(rows, start=1), HUB_TEXT)
+    return make_rows(hub_places(HUB_TEXT, rows), lambda row: make(_case(row)))
 
 
-def read_text(path: Path) -> list[Case]:
+def read_text(path: Path, make: Callable[[Case], T]) -> list[T]:
     """Read the 25k text rendering: csv, jsonl, json, parquet or arrow, or a folder with one of them.
 
     Raises:
@@ -54,11 +55,15 @@ def read_text(path: Path) -> list[Case]:
     if path.suffix not in _TABLES:
         raise UserError(f"{path} is not a table of a known kind ({', '.join(_TABLES)}).")
     rows = _read_table(path)
-    if rows and all(column in rows[0][1] for column in COLUMNS):
+    if rows and _coded(rows[0][1]):
         raise UserError(
             f"{path} holds coded patients, which need {EVIDENCES} beside them; put it there."
         )
-    return _text_cases(rows, path.name)
+    return make_rows(rows, lambda row: make(_case(row)))
+
+
+def _coded(row: Any) -> bool:
+    return isinstance(row, Mapping) and all(column in row for column in COLUMNS)
 
 
 _TABLES = (".csv", ".jsonl", ".json", ".parquet", ".arrow")
@@ -66,30 +71,25 @@ _TABLES = (".csv", ".jsonl", ".json", ".parquet", ".arrow")
 _NOT_TABLES = ("dataset_info.json", "state.json", "dataset_dict.json")
 
 
-def _read_table(path: Path) -> list[Row]:
+def _read_table(path: Path) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         if path.suffix == ".csv":
             return csv_rows(path, path.read_bytes())
-        if path.suffix == ".jsonl":
-            lines = enumerate(path.read_bytes().splitlines(), start=1)
-            rows = [(number, orjson.loads(line)) for number, line in lines if line.strip()]
-        elif path.suffix == ".json":
-            rows = list(enumerate(orjson.loads(path.read_bytes()), start=1))
-        elif path.suffix == ".parquet":
-            rows = list(enumerate(pq.read_table(path).to_pylist(), start=1))
+        if path.suffix in (".jsonl", ".json"):
+            return list(json_rows(path))
+        if path.suffix == ".parquet":
+            rows: list[Row] = pq.read_table(path).to_pylist()
         else:
-            rows = list(enumerate(_read_arrow(path), start=1))
-    except (OSError, TypeError, ValueError, pa.ArrowException) as error:
+            rows = _read_arrow(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read as {path.suffix[1:]}: {error}.") from error
-    if not all(isinstance(row, dict) for _, row in rows):
-        raise UserError(f"{path} is not a table: it must hold one object for each case.")
-    return rows
+    return [(f"{path.name}, row {number}", row) for number, row in enumerate(rows, start=1)]
 
 
-def _read_arrow(path: Path) -> list[dict[str, Any]]:
+def _read_arrow(path: Path) -> list[Row]:
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source:
@@ -97,33 +97,19 @@ def _read_arrow(path: Path) -> list[dict[str, Any]]:
             table = pa.ipc.open_stream(source).read_all()
         except pa.ArrowInvalid:
             table = pa.ipc.open_file(source).read_all()
-        rows: list[dict[str, Any]] = table.to_pylist()
+        rows: list[Row] = table.to_pylist()
         return rows
 
 
-def _text_cases(rows: Iterable[Row], source: str) -> list[Case]:
-    cases, problems = [], []
-    for count, (number, row) in enumerate(rows):
-        place = f"{source}, row {number}"
-        try:
-            question = _column(row, _TEXT_COLUMNS)
-            cases.append(
-                Case(
-                    id=f"text-{count}",
-                    text=text_of(question, "the text").strip(),
-                    differential=_named(_column(row, _ANSWER_COLUMNS)),
-                    pathology=None,
-                    place=place,
-                )
-            )
-        except (ValueError, TypeError) as error:
-            problems.append(f"{place}: {error}")
-    if problems:
-        raise RowErrorsError(problems)
-    return cases
+def _case(row: Row) -> Case:
+    return Case(
+        text=text_of(_column(row, _TEXT_COLUMNS), "the text").strip(),
+        differential=_named(_column(row, _ANSWER_COLUMNS)),
+        pathology=None,
+    )
 
 
-def _column(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+def _column(row: Row, names: tuple[str, ...]) -> Any:
     for name in names:
         if row.get(name) is not None:
             return row[name]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+from marl_eval.data_source import hub_errors, hub_places
 from marl_eval.errors import UserError
+from marl_eval.rows import Row, make_rows, read_content
 from marl_eval.tasks.ddxplus_rows import (
+    REMEDY,
     Case,
     Differential,
-    Row,
-    RowErrorsError,
+    Rows,
     csv_rows,
-    hub_errors,
     list_of,
     pair_of,
     text_of,
 )
 from marl_eval.tasks.ddxplus_text import Patient, describe
+
+T = TypeVar("T")
 
 HUB_RELEASE = "aai530-group6/ddxplus"
 EVIDENCES = "release_evidences.json"
@@ -39,8 +40,8 @@ def release_folder(data: Path) -> Path | None:
     return folder if named and (folder / EVIDENCES).exists() else None
 
 
-def read_release(data: Path, split: str) -> tuple[str, str, list[Case]]:
-    """Read one split of the official files; give its name, the file's name and the cases.
+def read_release(data: Path, split: str, make: Callable[[Case], T]) -> tuple[str, str, list[T]]:
+    """Read one split of the official files; give its name, the file's name and what is made of it.
 
     ``data`` is the folder with ``release_evidences.json`` and the patients, or one patients file in
     it; a patients file is csv, bare or zipped as it is published.
@@ -53,12 +54,12 @@ def read_release(data: Path, split: str) -> tuple[str, str, list[Case]]:
     evidences = _read_evidences(folder / EVIDENCES)
     if data.is_file():
         found = data.name.removeprefix("release_").partition("_")[0]
-        return found, data.name, _cases(_rows(data), evidences, data.name, found)
+        return found, data.name, _made(_rows(data), evidences, make)
     for name in ("test", "validate") if split == "auto" else (split,):
         for suffix in (".csv", ".zip", ""):
             path = folder / f"release_{name}_patients{suffix}"
             if path.is_file():
-                return name, path.name, _cases(_rows(path), evidences, path.name, name)
+                return name, path.name, _made(_rows(path), evidences, make)
     wanted = "release_test_patients or release_validate_patients"
     if split != "auto":
         wanted = f"release_{split}_patients"
@@ -68,17 +69,15 @@ def read_release(data: Path, split: str) -> tuple[str, str, list[Case]]:
     )
 
 
-def read_release_hub(split: str) -> list[Case]:
+def read_release_hub(split: str, make: Callable[[Case], T]) -> list[T]:
     """Read one split of the release from the Hugging Face Hub."""
     from datasets import load_dataset
     from huggingface_hub import hf_hub_download
 
-    with hub_errors(HUB_RELEASE):
+    with hub_errors("ddxplus", HUB_RELEASE, REMEDY):
         rows = load_dataset(HUB_RELEASE, split=split)
-        evidences = _read_evidences(
-            Path(hf_hub_download(HUB_RELEASE, EVIDENCES, repo_type="dataset"))
-        )
-    return _cases(enumerate(rows, start=1), evidences, HUB_RELEASE, split)
+        path = Path(hf_hub_download(HUB_RELEASE, EVIDENCES, repo_type="dataset"))
+    return _made(hub_places(HUB_RELEASE, rows), _read_evidences(path), make)
 
 
 def _read_evidences(path: Path) -> Mapping[str, Any]:
@@ -91,51 +90,28 @@ def _read_evidences(path: Path) -> Mapping[str, Any]:
     return value
 
 
-def _rows(path: Path) -> list[Row]:
-    """Read a csv of patients, bare or as the one file of a zip."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                names = [n for n in archive.namelist() if not n.endswith("/")]
-                if len(names) != 1:
-                    raise UserError(f"{path} must hold one file of patients, not {len(names)}.")
-                content = archive.read(names[0])
-        else:
-            content = path.read_bytes()
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}.") from error
-    return csv_rows(path, content, COLUMNS)
+def _rows(path: Path) -> Rows:
+    return csv_rows(path, read_content(path), COLUMNS)
 
 
-def _cases(
-    rows: Iterable[Row], evidences: Mapping[str, Any], source: str, split: str
-) -> list[Case]:
-    cases, problems = [], []
-    for count, (number, row) in enumerate(rows):
-        place = f"{source}, row {number}"
-        try:
-            patient = Patient(
-                age=_age(row["AGE"]),
-                sex=_one_of(row["SEX"], "MF", "SEX"),
-                evidence=tuple(
-                    _evidence(e, evidences) for e in list_of(row["EVIDENCES"], "EVIDENCES")
-                ),
-                initial=_evidence(row["INITIAL_EVIDENCE"], evidences, bare=True),
-            )
-            cases.append(
-                Case(
-                    id=f"{split}-{count}",
-                    text=describe(patient, evidences),
-                    differential=_differential(row["DIFFERENTIAL_DIAGNOSIS"]),
-                    pathology=text_of(row["PATHOLOGY"], "PATHOLOGY"),
-                    place=place,
-                )
-            )
-        except (ValueError, TypeError) as error:
-            problems.append(f"{place}: {error}")
-    if problems:
-        raise RowErrorsError(problems)
-    return cases
+def _made(
+    rows: Iterable[tuple[str, Row]], evidences: Mapping[str, Any], make: Callable[[Case], T]
+) -> list[T]:
+    return make_rows(rows, lambda row: make(_case(row, evidences)))
+
+
+def _case(row: Row, evidences: Mapping[str, Any]) -> Case:
+    patient = Patient(
+        age=_age(row["AGE"]),
+        sex=_one_of(row["SEX"], "MF", "SEX"),
+        evidence=tuple(_evidence(e, evidences) for e in list_of(row["EVIDENCES"], "EVIDENCES")),
+        initial=_evidence(row["INITIAL_EVIDENCE"], evidences, bare=True),
+    )
+    return Case(
+        text=describe(patient, evidences),
+        differential=_differential(row["DIFFERENTIAL_DIAGNOSIS"]),
+        pathology=text_of(row["PATHOLOGY"], "PATHOLOGY"),
+    )
 
 
 def _age(value: Any) -> int:

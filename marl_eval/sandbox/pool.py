@@ -9,31 +9,33 @@ from __future__ import annotations
 
 import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from marl_eval.errors import UserError
 from marl_eval.sandbox.levels import LEVELS, at_least
 from marl_eval.sandbox.limits import Limits
+from marl_eval.sandbox.server_process import hide_memory
 from marl_eval.sandbox.suite import Report
-from marl_eval.sandbox.worker import Job, Opening, receive, send
+from marl_eval.sandbox.worker import Job, Opening
+from marl_eval.sandbox.worker_process import LostError, StuckError, Worker
 
 _AHEAD = 4
 """Jobs that may wait for each worker, which bounds the memory."""
 
-_STUCK = 4.0
-"""How many times its limit of waiting a job may take, before its worker is taken for stuck."""
+_TRIES = 5
+"""Workers that a job is given to, one after the other, if they are lost."""
 
-_START = "from marl_eval.sandbox.worker import main; main()"
-
+_Numbered = tuple[int, Job]
 _Answer = tuple[int, Report | BaseException]
 
 
 class Pool:
     """Workers that test programs.
+
+    ``level`` is the level of isolation that was reached, once it is entered.
 
     Args:
         workers: how many; None for one a core.
@@ -52,14 +54,28 @@ class Pool:
         packages: Sequence[str] = (),
     ) -> None:
         at_least(min_level)
+        if workers is not None and workers < 1:
+            raise ValueError("a pool needs at least one worker")
         self.workers = workers if workers is not None else len(os.sched_getaffinity(0))
         limits = limits if limits is not None else Limits()
         self._opening = Opening(limits, min_level, tuple(packages))
-        self._idle: list[_Worker] = []
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
+        self._lock = threading.Lock()
+        self._open = False
+        self.level = ""
 
     def __enter__(self) -> Pool:
         # One tells whether it can be done at all; the rest are started when they are needed.
-        self._idle = [_Worker(self._opening)]
+        try:
+            first = Worker(self._opening)
+        except LostError:
+            told = "The process that tests programs ended when it was started."
+            raise UserError(told) from None
+        self._idle = [first]
+        self.level = first.level
+        hide_memory(self.level)
+        self._open = True
         return self
 
     def __exit__(
@@ -68,14 +84,13 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for worker in self._idle:
+        with self._lock:
+            self._open = False
+            for worker in self._busy:
+                worker.kill()
+            idle, self._idle = self._idle, []
+        for worker in idle:
             worker.close()
-        self._idle = []
-
-    @property
-    def level(self) -> str:
-        """The level of isolation that was reached."""
-        return self._idle[0].level
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Report]]:
         """Test programs; give the number of each job with its report, as they are finished.
@@ -84,11 +99,12 @@ class Pool:
 
         Raises:
             SyntaxError: if tests are no valid Python.
+            ServerLostError: if a fork server is lost again and again.
         """
-        late: list[tuple[int, Job]] = []
+        late: list[_Numbered] = []
         kept: dict[int, Job] = {}
 
-        def numbered() -> Iterator[tuple[int, Job]]:
+        def numbered() -> Iterator[_Numbered]:
             for number, job in enumerate(jobs):
                 kept[number] = job
                 yield number, job
@@ -101,14 +117,21 @@ class Pool:
                 yield number, report
         yield from self._spread(iter(late), 1)
 
-    def _spread(
-        self, jobs: Iterator[tuple[int, Job]], workers: int
-    ) -> Iterator[tuple[int, Report]]:
+    def _spread(self, jobs: Iterator[_Numbered], workers: int) -> Iterator[tuple[int, Report]]:
         """Hand jobs to workers, each of which is looked after by a thread."""
-        waiting: queue.Queue[tuple[int, Job] | None] = queue.Queue(workers * _AHEAD)
+        waiting: queue.Queue[_Numbered | None] = queue.Queue(workers * _AHEAD)
         answers: queue.Queue[_Answer] = queue.Queue()
+        left = threading.Event()
         threads: list[threading.Thread] = []
         out = 0
+
+        def look_after() -> None:
+            while (item := waiting.get()) is not None:
+                number, job = item
+                try:
+                    answers.put((number, self._test(job, left)))
+                except BaseException as error:
+                    answers.put((number, error))
 
         def answered() -> tuple[int, Report]:
             nonlocal out
@@ -125,116 +148,78 @@ class Pool:
                 waiting.put(job)
                 out += 1
                 if len(threads) < min(workers, out):
-                    thread = threading.Thread(target=self._look_after, args=(waiting, answers))
-                    thread.start()
-                    threads.append(thread)
+                    # One that nobody waits for any more must not keep this process from ending.
+                    threads.append(threading.Thread(target=look_after, daemon=True))
+                    threads[-1].start()
                 while not answers.empty():
                     yield answered()
             while out > 0:
                 yield answered()
         finally:
-            while not waiting.empty():
-                waiting.get_nowait()
+            if out > 0:
+                # Nobody wants the rest.
+                left.set()
+                with self._lock:
+                    for worker in self._busy:
+                        worker.kill()
+            with suppress(queue.Empty):
+                while True:
+                    waiting.get_nowait()
             for _ in threads:
                 waiting.put(None)
             for thread in threads:
                 thread.join()
 
-    def _look_after(
-        self, waiting: queue.Queue[tuple[int, Job] | None], answers: queue.Queue[_Answer]
-    ) -> None:
-        """Give one worker job after job, until there is a None."""
-        worker: _Worker | None = None
+    def _test(self, job: Job, left: threading.Event) -> Report:
+        """Have a program tested; by another worker if the first is lost, but not for ever."""
+        lost: Exception = LostError()
+        for _ in range(_TRIES):
+            try:
+                with self._taken(left) as worker:
+                    return worker.test(job)
+            except StuckError:
+                reason = "the tests did not end with what the program gave them"
+                return self._unfinished(reason, timed_out=True)
+            except (LostError, UserError) as error:
+                # The first worker could be started, so another that could not was ended.
+                if left.is_set() or not self._open:
+                    raise
+                lost = error
+        if isinstance(lost, UserError):
+            raise lost
+        reason = f"the process of the tests was lost {_TRIES} times"
+        return self._unfinished(reason, timed_out=False)
+
+    @contextmanager
+    def _taken(self, left: threading.Event) -> Iterator[Worker]:
+        """Take a worker that is idle, or a new one, for one job."""
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            worker = Worker(self._opening)
+        with self._lock:
+            self._busy.add(worker)
+            if left.is_set() or not self._open:
+                worker.kill()
         try:
-            while (item := waiting.get()) is not None:
-                number, job = item
-                try:
-                    if worker is None:
-                        worker = self._idle.pop() if self._idle else _Worker(self._opening)
-                    answers.put((number, worker.ask(job)))
-                except _StuckError as error:
-                    worker = None
-                    answers.put((number, error.report))
-                except BaseException as error:
-                    answers.put((number, error))
+            yield worker
         finally:
-            if worker is not None:
-                self._idle.append(worker)
+            with self._lock:
+                self._busy.discard(worker)
+                if not worker.lost:
+                    self._idle.append(worker)
+            if worker.lost:
+                worker.close()
 
-
-class _StuckError(Exception):
-    """A worker did not answer in time and was ended."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__(report.reason)
-        self.report = report
-
-
-class _Worker:
-    """A running worker process."""
-
-    def __init__(self, opening: Opening) -> None:
-        self._limits = opening.limits
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _START],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
+    def _unfinished(self, reason: str, *, timed_out: bool) -> Report:
+        return Report(
+            passed=False,
+            reason=reason,
+            compiles=True,
+            syntax=None,
+            behaviour=None,
+            timed_out=timed_out,
+            isolation=self.level,
+            cpu_seconds=0.0,
+            memory_mib=0.0,
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._jobs, self._reports = self._process.stdin, self._process.stdout
-        send(self._jobs, opening)
-        try:
-            first = receive(self._reports)
-        except EOFError:
-            first = UserError("The process that tests programs ended when it was started.")
-        if isinstance(first, UserError):
-            self.close()
-            raise first
-        self.level = str(first)
-
-    def ask(self, job: Job) -> Report:
-        """Have a program tested.
-
-        Raises:
-            SyntaxError: if the tests are no valid Python.
-            ServerLostError: if the fork server is lost again and again.
-            _StuckError: if nothing comes; this worker has then ended.
-        """
-        seconds = max(self._limits.wall_seconds, 4 * (job.suite.cpu_seconds or 0))
-        watch = threading.Timer(_STUCK * seconds, self._process.kill)
-        watch.start()
-        try:
-            send(self._jobs, job)
-            report = receive(self._reports)
-        except (EOFError, BrokenPipeError):
-            self.close()
-            raise _StuckError(_stuck(self.level)) from None
-        finally:
-            watch.cancel()
-        if isinstance(report, Report):
-            return report
-        assert isinstance(report, BaseException)
-        raise report
-
-    def close(self) -> None:
-        """End the process, and with it its sandbox."""
-        self._jobs.close()
-        self._process.kill()
-        self._process.wait()
-        self._reports.close()
-
-
-def _stuck(level: str) -> Report:
-    return Report(
-        passed=False,
-        reason="the tests did not end with what the program gave them",
-        compiles=True,
-        syntax=None,
-        behaviour=None,
-        timed_out=True,
-        isolation=level,
-        cpu_seconds=0.0,
-        memory_mib=0.0,
-    )

@@ -34,9 +34,9 @@ class ServerLostError(Exception):
 class Ended:
     """How a program ended.
 
-    ``why``: ``told`` (we ended it, as always when all is asked), ``itself``, or a limit, ``cpu`` or
-    ``wall``. ``status``: its exit status, below 0 for a signal; no sign of anything, for the program
-    chooses it.
+    ``why``: ``told`` (we ended it), ``itself`` (it ended before, or when we hung up), or a limit,
+    ``cpu`` or ``wall``. ``status``: its exit status, below 0 for a signal; no sign of anything, for
+    the program chooses it.
     """
 
     why: str
@@ -89,7 +89,10 @@ class Sandbox:
             self._server = None
 
     def _start(self) -> Server:
-        return start(self._min_level, self._packages, scratch_mib=self.limits.scratch_mib)
+        server = start(self._min_level, self._packages, scratch_mib=self.limits.scratch_mib)
+        # One that is started again later is to be no weaker.
+        self._min_level = server.level
+        return server
 
     @property
     def level(self) -> str:
@@ -127,12 +130,16 @@ class Sandbox:
         with ours:
             with theirs:
                 self._ask(server, theirs, limits)
-            session = Session(ours, program, syntax=syntax)
+            gone = False
             try:
-                yield session
+                session = Session(ours, program, syntax=syntax)
+                try:
+                    yield session
+                finally:
+                    gone = session.over
+                    session.close()
             finally:
-                session.close()
-                self.last = self._end(server)
+                self.last = self._end(server, gone)
 
     def _ask(self, server: Server, channel: socket.socket, limits: Limits) -> None:
         told = {
@@ -146,10 +153,10 @@ class Sandbox:
         except OSError as error:
             raise self._lost(error) from error
 
-    def _end(self, server: Server) -> Ended:
+    def _end(self, server: Server, gone: bool) -> Ended:
         """End the program that runs, and hear how it ended."""
         try:
-            server.control.send(b"{}")
+            server.control.send(orjson.dumps({"gone": gone}))
             content = server.control.recv(_MESSAGE)
             told = orjson.loads(content)
         except (OSError, orjson.JSONDecodeError) as error:

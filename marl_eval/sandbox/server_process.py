@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from marl_eval.errors import UserError
+from marl_eval.sandbox.inside import linux
 from marl_eval.sandbox.levels import LEVELS, at_least
 
 _HERE = Path(__file__).parent
@@ -47,6 +48,8 @@ class Server:
         self.control.close()
         self.process.kill()
         self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
 
 def start(
@@ -65,9 +68,12 @@ def start(
     refused = []
     for level in at_least(min_level):
         try:
-            return start_at(level, folders, packages, scratch_mib=scratch_mib)
+            server = start_at(level, folders, packages, scratch_mib=scratch_mib)
         except RefusedError as error:
             refused.append(f"{level}: {error}")
+        else:
+            hide_memory(level)
+            return server
     lower = LEVELS[len(refused) :]
     remedy = (
         f"a weaker level has to be allowed by name (--sandbox-min-level {lower[0]}); "
@@ -76,6 +82,15 @@ def start(
         else "programs cannot be run here."
     )
     raise UserError(f"This machine does not allow the sandbox ({'; '.join(refused)}): {remedy}")
+
+
+def hide_memory(level: str) -> None:
+    """Keep programs of the same user from reading the expected values out of this process.
+
+    Only ``full`` hides the processes; below it this one is marked as not to be traced or dumped.
+    """
+    if level != LEVELS[0]:
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
 def start_at(

@@ -24,6 +24,9 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxdict = 12
 
+_LONGEST_TEXT = 500
+_LONGEST_KEPT = 1 << 16
+
 
 class SessionOverError(BaseException):
     """The program has ended, so it can answer nothing more.
@@ -33,7 +36,7 @@ class SessionOverError(BaseException):
 
 
 class ProgramError(Exception):
-    """The program raised something that is no built-in exception."""
+    """The program raised an exception of its own, or one that must not be raised here."""
 
 
 class Remote:
@@ -80,7 +83,10 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call across the boundary, as JSON: what was called, with what, and what came of it."""
+    """One call across the boundary, as JSON: what was called, with what, and what came of it.
+
+    Of a long answer only a hash is kept, for a program may give as many as it is called.
+    """
 
     asked: bytes
     answered: bytes
@@ -101,6 +107,7 @@ class Session:
         self.syntax: str | None = None
         self.error: str | None = None
         self.calls: list[Call] = []
+        self._answered = b""
         self._begin(program, syntax)
 
     def _begin(self, program: str, syntax: bool) -> None:
@@ -123,7 +130,8 @@ class Session:
         """Call a function of the program.
 
         Raises:
-            Exception: what the program raised, if it is a built-in exception, else ``ProgramError``.
+            Exception: what the program raised, as the nearest exception that is Python's own, with
+                its text; ``ProgramError`` where that says nothing.
             NotPlainError: if an argument cannot cross.
             SessionOverError: if the program has ended.
         """
@@ -145,7 +153,8 @@ class Session:
         except wire.WireError as error:
             self.over = True
             raise SessionOverError from error
-        self.calls.append(Call(asked, answered))
+        self.calls.append(Call(asked, _kept(answered)))
+        self._answered = answered
         return self._outcome(answered)
 
     def _exchange(self, content: bytes) -> bytes:
@@ -158,14 +167,22 @@ class Session:
             answer = orjson.loads(content)
             if "raised" not in answer:
                 return from_plain(answer["value"], self._remote)
-            name, told = answer["raised"]
+            name, told, built_in = answer["raised"]
+            if not {str} == {type(name), type(told), type(built_in)}:
+                raise TypeError("no exception")
         except (NotPlainError, ValueError, KeyError, TypeError) as error:
             self.over = True
             raise SessionOverError from error
-        kind = getattr(builtins, str(name), None)
-        if isinstance(kind, type) and issubclass(kind, Exception):
+        kind = getattr(builtins, built_in, None)
+        # A StopIteration would end a loop of the tests early, with what it was to check unchecked.
+        if (
+            isinstance(kind, type)
+            and issubclass(kind, Exception)
+            and kind is not StopIteration
+            and (kind is not Exception or name == "Exception")
+        ):
             try:
-                raised = kind(str(told))
+                raised = kind(told)
             except TypeError:
                 raised = ProgramError(_in_words([name, told]))
             raise raised
@@ -193,10 +210,13 @@ class Session:
             named = [f"{key}={self._shown(item)}" for key, item in asked["kwargs"].items()]
             told = ", ".join([*map(self._shown, asked["args"]), *named])
             called = f"{asked['call']}({told})"
-        answer = orjson.loads(self.calls[-1].answered)
-        if "raised" in answer:
-            return f"{called} raised {_in_words(answer['raised'])}"
-        return f"{called} gave {self._shown(answer.get('value'))}"
+        try:
+            answer = orjson.loads(self._answered)
+            if "raised" in answer:
+                return f"{called} raised {_in_words(answer['raised'])}"
+            return f"{called} gave {self._shown(answer['value'])}"
+        except (ValueError, KeyError, TypeError, IndexError):
+            return f"{called} gave no answer"
 
     def _shown(self, value: Any) -> str:
         try:
@@ -214,6 +234,16 @@ def _hashed(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
+def _kept(answered: bytes) -> bytes:
+    if len(answered) <= _LONGEST_KEPT:
+        return answered
+    return b"hash " + blake2b(answered, digest_size=16).hexdigest().encode()
+
+
 def _in_words(raised: Any) -> str:
-    name, told = str(raised[0]), str(raised[1])
+    """Tell an exception by its name and text, which the program chose."""
+    name, told = raised[0], raised[1]
+    if type(name) is not str or type(told) is not str:
+        raise TypeError("no exception")
+    name, told = name[:_LONGEST_TEXT], told[:_LONGEST_TEXT]
     return f"{name}: {told}" if told else name

@@ -25,6 +25,8 @@ from hashlib import blake2b
 from types import CodeType, FrameType
 from typing import Any
 
+import orjson
+
 from marl_eval.sandbox.inside.plain import NotPlainError
 from marl_eval.sandbox.levels import SHARED
 from marl_eval.sandbox.limits import Limits
@@ -94,11 +96,14 @@ def run_suite(sandbox: Sandbox, program: str, suite: Suite) -> Report:
     limits = _limits(sandbox.limits, suite)
     with sandbox.run(program, syntax=True, limits=limits) as session:
         if session.compiles and session.error is None:
-            with _time_limit(limits.wall_seconds):
-                if suite.shared:
-                    _run_shared(session, suite, record)
-                else:
-                    _run_apart(session, suite, compiled, record)
+            try:
+                with _time_limit(limits.wall_seconds):
+                    if suite.shared:
+                        _run_shared(session, suite, record)
+                    else:
+                        _run_apart(session, suite, compiled, record)
+            except _TestsTimeoutError:
+                record.timed_out = True
         broken = session.over
     assert sandbox.last is not None
     return _report(session, record, sandbox.last, broken, sandbox.level, suite.shared)
@@ -155,6 +160,10 @@ class _Recording(ast.NodeTransformer):
         """Leave alone what may be caught."""
         return node if node.handlers else self.generic_visit(node)
 
+    def visit_TryStar(self, node: ast.TryStar) -> ast.AST:
+        """Leave alone what may be caught."""
+        return node
+
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         """Turn ``assert test`` into ``if not test: record``, in a ``try`` that records as well."""
         number = len(self._asserted)
@@ -192,8 +201,6 @@ def _run_apart(session: Session, suite: Suite, compiled: _Compiled, record: _Rec
             space[suite.check](space[suite.names[0]])
     except SessionOverError:
         pass
-    except _TestsTimeoutError:
-        record.timed_out = True
     except NotPlainError as error:
         record.add(f"{error}; tests that need it have to share the program's process")
     except Exception as error:
@@ -279,10 +286,22 @@ def _report(
 
 
 def _behaviour(session: Session, broken: bool, timed_out: bool) -> str:
-    """Hash all calls with what came of them, and how the program ended."""
+    """Hash all calls with what came of them, and how the program ended.
+
+    Of an exception only the type counts: its text may hold an address, which differs each time.
+    """
     hashed = blake2b(digest_size=8)
     for call in session.calls:
-        hashed.update(call.asked + b"\n" + call.answered + b"\n")
+        hashed.update(call.asked + b"\n" + _without_text(call.answered) + b"\n")
     ending = "took too long" if timed_out else "gone" if broken else session.error or ""
-    hashed.update(ending.encode("utf-8", "surrogatepass"))
+    hashed.update(ending.partition(":")[0].encode("utf-8", "surrogatepass"))
     return hashed.hexdigest()
+
+
+def _without_text(answered: bytes) -> bytes:
+    if not answered.startswith(b'{"raised"'):
+        return answered
+    try:
+        return repr(orjson.loads(answered)["raised"][0]).encode("utf-8", "surrogatepass")
+    except (ValueError, KeyError, TypeError, IndexError):
+        return answered

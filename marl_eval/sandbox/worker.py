@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import pickle
 import resource
-import sys
+import select
+import threading
 from dataclasses import dataclass
 from typing import IO
 
@@ -61,11 +62,13 @@ def receive(stream: IO[bytes]) -> object:
 
 
 def main() -> None:
-    """Work until stdin ends."""
-    jobs, reports = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # What tests print is nobody's message.
+    """Work until the other end of stdin is closed."""
+    jobs, reports = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # What tests read and print is nobody's message.
     nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
     os.dup2(nothing, 1)
+    threading.Thread(target=_end_with_caller, args=(jobs.fileno(),), daemon=True).start()
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
@@ -85,6 +88,14 @@ def main() -> None:
         pass
 
 
+def _end_with_caller(jobs: int) -> None:
+    """End, and with this process its sandbox, once nobody is left to send jobs or to hear of them."""
+    poller = select.poll()
+    poller.register(jobs, 0)
+    poller.poll()
+    os._exit(0)
+
+
 def _answer(sandbox: Sandbox, job: Job) -> Report | Exception:
     """Run a program's tests; a program of which the server was lost is run again."""
     tries = 0
@@ -92,8 +103,9 @@ def _answer(sandbox: Sandbox, job: Job) -> Report | Exception:
         tries += 1
         try:
             return run_suite(sandbox, job.program, job.suite)
-        except ServerLostError as error:
+        except (ServerLostError, UserError) as error:
+            # One that could be started before and now could not is lost as well.
             if tries == _TRIES:
                 return error
-        except (SyntaxError, MemoryError) as error:
+        except Exception as error:
             return error

@@ -15,6 +15,7 @@ known on this side.
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import resource
@@ -32,6 +33,11 @@ _LONGEST_TEXT = 500
 _FILES = 64
 _PROCESSES = 64
 _MODULE = "program"
+_EXCEPTIONS = tuple(
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type) and issubclass(kind, BaseException)
+)
 
 
 def main(descriptor: int, level: str, limits: dict[str, Any]) -> NoReturn:
@@ -58,8 +64,11 @@ def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket
     own_files = level == walls.FULL
     if own_files:
         os.chdir(root.SCRATCH)
-        linux.drop_capabilities()
         resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
+    elif level == walls.LIMITS:
+        # Nothing else keeps a process here from being left behind, with limits of its own.
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    linux.drop_capabilities()
     seconds = int(limits["cpu"]) + 2
     for kind, most in (
         (resource.RLIMIT_CPU, seconds),
@@ -172,6 +181,8 @@ class _Runner:
     def _find(self, name: str | int) -> Any:
         if isinstance(name, int):
             return self._kept[name]
+        if name not in self._module.__dict__:
+            raise NameError(f"name {name!r} is not defined")
         return self._module.__dict__[name]
 
     def _value(self, item: Any) -> Any:
@@ -194,7 +205,9 @@ class _Runner:
     def _send(self, message: dict[str, Any]) -> None:
         content = json.dumps(message, separators=(",", ":")).encode()
         if len(content) > wire.LARGEST:
-            content = json.dumps({"raised": ["ResultTooLarge", f"{len(content)} bytes"]}).encode()
+            content = json.dumps(
+                {"raised": ["ResultTooLarge", f"{len(content)} bytes", "Exception"]}
+            ).encode()
         wire.send(self._channel, content)
 
 
@@ -213,10 +226,13 @@ def _normalised(tree: Any) -> str | None:
 
 
 def _describe(error: BaseException) -> list[str]:
-    """Give the name of an exception's type and its text, which may be anything but not long."""
+    """Give the name of an exception's type, its text, and the nearest type that is Python's own."""
     try:
         told = str(error)
     except BaseException:
         told = ""
-    name = type(error).__name__
-    return [name[:_LONGEST_TEXT], told[:_LONGEST_TEXT].encode("utf-8", "replace").decode()]
+    ancestors = type.__dict__["__mro__"].__get__(type(error))
+    built_in = next(kind.__name__ for kind in ancestors if kind in _EXCEPTIONS)
+    name = type.__dict__["__name__"].__get__(type(error))
+    parts = [str.__str__(part)[:_LONGEST_TEXT] for part in (name, told, built_in)]
+    return [part.encode("utf-8", "replace").decode() for part in parts]

@@ -32,6 +32,7 @@ _SMALL = 1 << 53
 # Reducing a fraction takes time that grows as the square of its length.
 _LONGEST_FRACTION = 1 << 15
 # Items with the same hash, so that no set or dict takes time that grows as the square of its size.
+_LARGEST_EXPONENT = 100_000
 _MOST_ALIKE = 100
 
 
@@ -116,7 +117,7 @@ class _Encoder:
     def _of_library(self, value: Any, kind: type) -> Any:
         if kind is range and _fits(value):
             return {"r": [hex(value.start), hex(value.stop), hex(value.step)]}
-        if kind is Decimal:
+        if kind is Decimal and _modest(value):
             return {"D": str(value)}
         if kind is Fraction and _short(value.numerator) and _short(value.denominator):
             return {"F": [hex(value.numerator), hex(value.denominator)]}
@@ -185,6 +186,11 @@ def _fits(value: range) -> bool:
         return len(value) <= _LARGEST_RANGE
     except OverflowError:
         return False
+
+
+def _modest(value: Decimal) -> bool:
+    # A few characters can stand for a whole number that fills the memory.
+    return abs(value.adjusted()) <= _LARGEST_EXPONENT
 
 
 def _short(part: int) -> bool:
@@ -267,6 +273,13 @@ def _range(held: Any) -> range:
     return found
 
 
+def _decimal(held: Any) -> Decimal:
+    found = Decimal(held)
+    if not _modest(found):
+        raise ValueError("too large an exponent")
+    return found
+
+
 def _fraction(held: Any) -> Fraction:
     numerator, denominator = [int(part, 16) for part in held]
     if not (_short(numerator) and _short(denominator)):
@@ -284,6 +297,6 @@ _DECODERS: dict[str, Callable[[Any, Handle], Any]] = {
     "u": lambda held, handle: base64.b64decode(held).decode("utf-8", "surrogatepass"),
     "r": lambda held, handle: _range(held),
     "T": lambda held, handle: _TYPES[held],
-    "D": lambda held, handle: Decimal(held),
+    "D": lambda held, handle: _decimal(held),
     "F": lambda held, handle: _fraction(held),
 }

@@ -21,10 +21,13 @@ _CLONE_THREAD = 0x10000
 _CLONE_NAMESPACES = 0x7E020080
 _OTHER_NAMESPACES = _CLONE_NAMESPACES & ~linux.CLONE_NEWPID
 _AF_UNIX = 1
+# Streams only, with close-on-exec and not blocking: a datagram can be sent to any socket of the machine.
+_STREAMS = (0x1, 0x801, 0x80001, 0x80801)
 # Asking for a terminal, its size, what is readable; close-on-exec and blocking.
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
-# Duplicating, flags, locks; not who gets a signal.
-_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 1030)
+# Duplicating and flags; not who gets a signal.
+_FCNTLS = (0, 1, 2, 3, 4, 1030)
+_LOCKS = (5, 6, 7)
 _WRITING = 0o1 | 0o2 | 0o100 | 0o1000 | 0o2000 | 0o20000000
 
 SUPPORTED = linux.MACHINE in _ARCHITECTURES
@@ -114,16 +117,26 @@ def _checked(name: str, pid: int, namespaces: bool) -> list[_Step]:
     if name == "clone3":
         # Its flags are behind a pointer; the C library then uses clone.
         return [(_RETURN, 0, 0, _ERRNO | _ENOSYS)]
-    place, allowed = {
+    if name == "socketpair":
+        return [
+            _argument(0),
+            (_EQUAL, 1, 0, _AF_UNIX),
+            (_RETURN, 0, 0, _ERRNO | _EPERM),
+            *_one_of(1, _STREAMS),
+        ]
+    place, values = {
         "ioctl": (1, _IOCTLS),
-        "fcntl": (1, _FCNTLS),
+        "fcntl": (1, (*_FCNTLS, *_LOCKS) if namespaces else _FCNTLS),
         "kill": (0, (pid,)),
         "tgkill": (0, (pid,)),
         "prlimit64": (0, (0, pid)),
-        "socketpair": (0, (_AF_UNIX,)),
     }[name]
+    return _one_of(place, values)
+
+
+def _one_of(place: int, values: tuple[int, ...]) -> list[_Step]:
     steps = [_argument(place)]
-    for value in allowed:
+    for value in values:
         steps += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ALLOW)]
     return [*steps, (_RETURN, 0, 0, _ERRNO | _EPERM)]
 

@@ -8,7 +8,7 @@ their own, of which the server only passes one end on.
     trusted side -> server   {"level", "packages", "modules", "scratch"}    once, at the start
     server -> trusted side   {"ready": true} or {"error": "..."}            once
     trusted side -> server   {limits}, with the child's end of a socket     run one program
-                             an empty object                                end the one that runs
+                             {"gone": whether it has hung up}               end the one that runs
     server -> trusted side   {"end": ..., "cpu": ..., "memory": ...}        it has ended
 """
 
@@ -33,11 +33,17 @@ _WARM = (
 """What programs import most, imported once. Each module more makes every fork a little slower."""
 
 _MESSAGE = 1 << 16
+_LEAVING = 0.2
+"""Seconds that a program may take to end after it has hung up, which is the first sign that it ends."""
 
 
 def main() -> None:
     """Serve until the other end of the control socket is closed."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+    # At a low number, for children close only those that can be in use here.
+    control = socket.socket(fileno=os.dup(int(sys.argv[1])))
+    os.close(int(sys.argv[1]))
+    # The new root is for nobody to read, whatever mask the caller has.
+    os.umask(0o022)
     # Our own files are not for programs to read.
     sys.path.pop()
     told = json.loads(control.recv(_MESSAGE))
@@ -114,11 +120,16 @@ def _wait_for_end(control: socket.socket, pid: int, limits: dict[str, Any]) -> s
             if any(descriptor == process for descriptor, _ in ready):
                 break
             if ready:
-                end = "told"
-                if not control.recv(_MESSAGE):
+                content = control.recv(_MESSAGE)
+                if not content:
                     # Nobody is left; the process's end takes the child with it.
                     signal.pidfd_send_signal(process, signal.SIGKILL)
                     os._exit(0)
+                if not (
+                    json.loads(content).get("gone")
+                    and select.select([process], [], [], _LEAVING)[0]
+                ):
+                    end = "told"
         if end != "itself":
             signal.pidfd_send_signal(process, signal.SIGKILL)
     finally:

@@ -170,9 +170,9 @@ to them because they have no capabilities, or do no harm: each child is alone in
 WRITES = {
     "truncate", "ftruncate", "rename", "mkdir", "rmdir", "creat", "link", "unlink", "symlink", "chmod",
     "fchmod", "mkdirat", "unlinkat", "renameat", "linkat", "symlinkat", "fchmodat", "utimensat",
-    "fallocate", "renameat2", "copy_file_range", "sendfile",
+    "fallocate", "renameat2", "copy_file_range", "sendfile", "flock", "fsync", "fdatasync",
 }  # fmt: skip
-"""Calls that change files: allowed only where a program has a scratch directory of its own."""
+"""Calls that change or lock files: allowed only where a program has a scratch directory of its own."""
 
 CHECKED = {
     "prctl",

@@ -15,6 +15,7 @@ becomes nobody and goes on as any user would.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -47,17 +48,20 @@ def go_behind(level: str, packages: list[str]) -> None:
         _enter_namespaces(packages)
     else:
         sys.path += sorted({os.path.dirname(package) for package in packages})
-        _become_nobody()
+        if _is_root():
+            _become_nobody()
         if not os.access(os.__file__, os.R_OK):
+            folder = os.path.dirname(os.__file__)
             raise OSError(
-                f"root becomes nobody, who cannot read Python's files in {os.path.dirname(os.__file__)}; "
-                f"run as an ordinary user"
+                f"nobody, whom root becomes, cannot read {folder}; run as an ordinary user"
             )
+    # Nobody of the same name can then read the memory, and nothing is dumped when a program crashes.
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
 def _enter_namespaces(packages: list[str]) -> None:
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-    if os.getuid() == 0:
+    if _is_root():
         linux.unshare(linux.CLONE_NEWNS)
         root.enter(packages)
         _become_nobody()
@@ -74,7 +78,13 @@ def _enter_namespaces(packages: list[str]) -> None:
 def _become_own_user(proc: int) -> None:
     """Go into new namespaces of every kind, as the same user, who is the only one in there."""
     uid, gid = os.getuid(), os.getgid()
-    linux.unshare(_NAMESPACES)
+    try:
+        linux.unshare(_NAMESPACES)
+    except OSError as error:
+        # The kernel's own words for too many of them are that no space is left on the device.
+        full = error.errno == errno.ENOSPC
+        why = "user.max_user_namespaces is reached" if full else os.strerror(error.errno or 0)
+        raise OSError(f"user namespaces: {why}") from error
     for name, content in (
         ("setgroups", "deny"),
         ("uid_map", f"{uid} {uid} 1"),
@@ -85,13 +95,21 @@ def _become_own_user(proc: int) -> None:
         os.close(descriptor)
 
 
+def _is_root() -> bool:
+    """Whether this is root, who can become nobody; in a user namespace of one he is a user like any."""
+    if os.getuid() != 0:
+        return False
+    with open("/proc/self/uid_map") as lines:
+        ranges = [[int(number) for number in line.split()] for line in lines]
+    return any(first <= _NOBODY < first + count for first, _, count in ranges)
+
+
 def _become_nobody() -> None:
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-        # Else this process's files in /proc are still root's.
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)
+    os.setgroups([])
+    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    # Else this process's files in /proc are still root's.
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)
 
 
 def _go_on_in_child() -> None:

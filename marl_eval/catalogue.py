@@ -69,6 +69,7 @@ def _shapes() -> Iterator[Shape]:
             truth=True,
             overlap=True,
             price=Price(1, 1, "USD"),
+            programs=True,
         )
 
 

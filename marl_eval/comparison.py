@@ -109,12 +109,13 @@ def compare(
     runs = RunDirectory(first), RunDirectory(second)
     pairs = pair(*runs, common=common)
     sides = [_Side(run) for run in runs]
-    names = _chosen(sides[0].metrics, sides[1].metrics, metrics)
+    terms = list(EQUAL_TERMS) if all(side.graded for side in sides) else []
+    names = _chosen(sides[0].metrics, sides[1].metrics, terms, metrics)
     kept = sides[0].whole[pairs.first] & sides[1].whole[pairs.second]
     count = int(kept.sum())
     if count == 0:
         raise UserError("No example is left: in each a request failed in one of the two runs.")
-    wanted = [*names, *EQUAL_TERMS] if metrics is None else list(metrics)
+    wanted = [*names, *terms] if metrics is None else list(metrics)
     one = sides[0].resampled(names, pairs.first[kept], resamples)
     other = sides[1].resampled(names, pairs.second[kept], resamples)
     values = {name: (one.values[name], other.values[name]) for name in names}
@@ -138,13 +139,16 @@ def compare(
 
 
 def _chosen(
-    one: Mapping[str, Metric], other: Mapping[str, Metric], wanted: Sequence[str] | None
+    one: Mapping[str, Metric],
+    other: Mapping[str, Metric],
+    terms: Sequence[str],
+    wanted: Sequence[str] | None,
 ) -> list[str]:
     both = [name for name in one if name in other]
     for name in wanted or []:
-        if name not in both and name not in EQUAL_TERMS:
-            raise unknown("metric that both runs have named", name, [*both, *EQUAL_TERMS])
-    return both if wanted is None else [name for name in wanted if name not in EQUAL_TERMS]
+        if name not in both and name not in terms:
+            raise unknown("metric that both runs have named", name, [*both, *terms])
+    return both if wanted is None else [name for name in wanted if name not in terms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ class _Side:
 
     def __init__(self, run: RunDirectory) -> None:
         self._shape = read_shape(run)
+        self.graded = self._shape.graded
         families = load_metric_families()
         found = [metric for family in families for metric in family(self._shape)]
         self.metrics = {metric.name: metric for metric in found}

@@ -11,6 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from marl_eval.answers import AnswerFormat
+from marl_eval.judged_answers import UNTOLD, in_arrays
+from marl_eval.judgements import Findings
 from marl_eval.matching import WRONG
 from marl_eval.reading import Reader, Readings, Stages, read_generations
 from marl_eval.score_rows import Graded, lay_out
@@ -20,9 +22,11 @@ from marl_eval.task import Task
 from marl_eval.types import Completion, Example
 from marl_eval.vocabulary import EMPTY, NOTHING, Vocabulary, in_row, look_up
 
+_TOLD = 1 << 29
+"""From here on count the kinds of answers that a judge told."""
+
 _UNREAD = 1 << 30
 """From here on count the keys of answers that were graded elsewhere and cannot be read here."""
-
 
 _ABSENT = (1 << 31) - 1
 """The class of answers that were not given: of none that was."""
@@ -34,7 +38,8 @@ class Scorer:
 
     ``fmt`` is the format of one generation. With ``strict``, a generation that deviates from the
     format at all holds no answers. ``stated`` is the source of the confidences by which answers
-    rank, None where there are none. ``overlap``: compare the reasoning of generations.
+    rank, None where there are none. ``overlap``: compare the reasoning of generations. ``judged``:
+    what a judge found of the answers is stored.
     """
 
     task: Task
@@ -44,6 +49,7 @@ class Scorer:
     strict: bool
     stated: Source | None
     overlap: bool
+    judged: bool = False
 
 
 def grade_block(
@@ -51,33 +57,39 @@ def grade_block(
     examples: Sequence[Example],
     places: Sequence[tuple[int, int]],
     lines: Sequence[Completion],
+    findings: Sequence[Findings] | None = None,
 ) -> pa.Table:
     """Grade the generations of some examples; give their rows of ``scores.parquet``.
 
-    ``places`` says of each line which generation of the block it is (from 0) and its stage.
+    ``places`` says of each line which generation of the block it is (from 0) and its stage;
+    ``findings`` are what a judge found of the answers of each example, if there is a judge.
+
+    Raises:
+        UserError: if an answer has not been judged, and there is a judge.
     """
     layout = scorer.layout
     generations = _by_generation(len(examples) * layout.samples, places, lines)
     vocabulary = Vocabulary(scorer.task.key)
-    asked = [
-        min(example.asked, scorer.fmt.k) if example.asked and layout.members == 1 else None
-        for example in examples
-        for _ in range(layout.samples)
-    ]
+    asked = _asked(scorer, examples)
     read = read_generations(
         Reader(scorer.fmt, scorer.task.key, scorer.strict), vocabulary, generations, asked
     )
     rows = np.repeat(np.arange(len(examples)), layout.samples)[:, None]
     gold = _grades(scorer, examples, vocabulary, read, rows)
     given = read.numbers != NOTHING
+    judged = None
+    if findings is not None:
+        judged = in_arrays(examples, findings, vocabulary, read.numbers, rows)
+        gold = np.where(judged.gold == UNTOLD, gold, judged.gold)
     _take_recorded(generations, asked, gold, given)
     keys = np.append(vocabulary.keys_by_number(), EMPTY)[read.numbers]
     sizes = np.array([len(example.gold) for example in examples], dtype=np.int64)
     # A recorded answer whose text we cannot read is like no other.
     unread = given & (read.numbers == NOTHING)
     keys[unread] = _UNREAD + np.flatnonzero(unread)
+    kinds = keys if judged is None else np.where(judged.kind < 0, keys, _TOLD + judged.kind)
     # A recorded grade may say right where there is no gold answer.
-    classes = np.where(gold >= 0, gold, np.maximum(sizes, 1)[rows] + keys)
+    classes = np.where(gold >= 0, gold, np.maximum(sizes, 1)[rows] + kinds)
     classes[~given] = _ABSENT
     there = np.array([stages is not None for stages in generations])
     recorded = scorer.stated == "recorded"
@@ -94,9 +106,42 @@ def grade_block(
         classes=classes,
         sizes=sizes,
         second_half=np.array([_second_half(example.id) for example in examples], dtype=np.bool_),
+        judged=judged,
         **_references(examples, vocabulary, rows, keys, gold, layout.k),
     )
     return lay_out(graded, layout, exclusive=scorer.exclusive, overlap=scorer.overlap)
+
+
+def different_answers(
+    scorer: Scorer,
+    examples: Sequence[Example],
+    places: Sequence[tuple[int, int]],
+    lines: Sequence[Completion],
+) -> list[list[str]]:
+    """Give the different answers to each example, in the order in which they first occur.
+
+    They are those that can be read leniently; see ``grade_block`` for the arguments.
+    """
+    samples = scorer.layout.samples
+    generations = _by_generation(len(examples) * samples, places, lines)
+    vocabulary = Vocabulary(scorer.task.key)
+    reader = Reader(scorer.fmt, scorer.task.key, strict=False)
+    read = read_generations(reader, vocabulary, generations, _asked(scorer, examples))
+    texts = vocabulary.texts()
+    numbers = read.numbers.reshape(len(examples), samples * scorer.fmt.k)
+    return [
+        list(dict.fromkeys(texts[number] for number in own if number != NOTHING))
+        for own in numbers.tolist()
+    ]
+
+
+def _asked(scorer: Scorer, examples: Sequence[Example]) -> list[int | None]:
+    """Say of each generation how many answers it was asked for; None: as always."""
+    return [
+        min(example.asked, scorer.fmt.k) if example.asked and scorer.layout.members == 1 else None
+        for example in examples
+        for _ in range(scorer.layout.samples)
+    ]
 
 
 def _by_generation(

@@ -28,6 +28,10 @@ def identity(record: Mapping[str, Any]) -> dict[str, Any]:
     named = ("model", "model_args")
     settings = {name: value for name, value in record["settings"].items() if name not in named}
     task = {name: record["task"][name] for name in ("name", "version", "split", "sha256")}
+    if "definition" in record["task"]:
+        task["definition"] = record["task"]["definition"]
+    if "file" in record["task"]:
+        task["code"] = record["task"]["file"]["sha256"]
     prompt = {"sha256": record["prompt"]["sha256"]}
     return {
         "settings": settings,

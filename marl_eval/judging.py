@@ -65,6 +65,9 @@ class Judge(Protocol):
         ...
 
 
+DEFAULT_ISOLATION = "full"
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeSettings:
     """How a judge works, which no run depends on for its numbers.
@@ -74,12 +77,15 @@ class JudgeSettings:
     """
 
     workers: int | None = None
-    min_isolation: str = "full"
+    min_isolation: str = DEFAULT_ISOLATION
 
 
-OpenJudge = Callable[[Any, JudgeSettings], AbstractContextManager[Judge]]
-"""Opens a judge for the task's options.
+OpenJudge = Callable[[Any, JudgeSettings], AbstractContextManager[Judge] | None]
+"""Gives the judge for the task's options, to be opened by entering it; None if they need none.
+
+It is opened and closed before anything is generated, and opened again once there is something to
+judge; so entering should be cheap, and what takes long be loaded for the first question.
 
 Raises:
-    UserError: if it cannot work here; found before anything is generated.
+    UserError: if it cannot work here.
 """

@@ -1,4 +1,4 @@
-"""Where each completion or failure lies in a file of JSON lines.
+"""Where each completion, failure or judgement lies in a file of JSON lines.
 
 A line's key (id, example, sample, stage) comes first, in a form that ``lines.Appender`` fixes, so the
 keys of a file of any size are read from the first bytes of its lines, all lines at once, without
@@ -44,6 +44,10 @@ class Index:
     def __len__(self) -> int:
         return len(self.code)
 
+    def holds_id(self, rows: slice, id: str) -> bool:
+        """Whether one of the lines at some rows has this id."""
+        return bool((self.digest[rows] == np.uint64(int(id[:16], 16))).any())
+
     def holds(self, request: Request) -> bool:
         """Whether the request is there, asked in exactly the same way."""
         row = int(np.searchsorted(self.code, _code(request.example, request.sample, request.stage)))
@@ -58,6 +62,10 @@ class Index:
         start, stop = np.searchsorted(self.code, [_code(first, 0, 0), _code(last, 0, 0)])
         return slice(int(start), int(stop))
 
+    def examples(self, rows: slice) -> NDArray[np.int64]:
+        """Give the example of each of some rows, int64[rows]."""
+        return self.code[rows] >> 26
+
     def places(self, rows: slice, first: int, samples: int) -> list[tuple[int, int]]:
         """Give (generation, stage) of some rows, generations counted from example ``first`` on."""
         code = self.code[rows]
@@ -70,7 +78,7 @@ def _code(example: int, sample: int, stage: int) -> int:
 
 
 def index_lines(path: Path) -> Index:
-    """Index a file of completions or failures; a missing file is an empty one.
+    """Index a file of completions, failures or judgements; a missing file is an empty one.
 
     Lines that are torn or not of this kind are left out: they will be asked again. Where a request
     was written twice, its first line counts.

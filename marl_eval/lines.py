@@ -1,7 +1,7 @@
-"""Files of JSON lines that only grow: completions and failures.
+"""Files of JSON lines that only grow: completions, failures and judgements.
 
 A line counts once it ends in a newline; a torn last line is cut off by the next process that appends,
-and its request asked again. A line's key (id, example, sample, stage) comes first, which
+and its work done again. A line's key (id, example, sample, stage) comes first, which
 ``line_index`` relies on; the id is a hash of everything that was asked. A write that fails (a full
 disk) is taken back to the last whole line.
 """
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from marl_eval.errors import UserError, storage_error
 from marl_eval.line_index import Index
-from marl_eval.types import Completion, Failure
 
 _BUFFER = 1 << 20
 
@@ -70,7 +69,7 @@ def json_line(value: object) -> bytes:
 
 
 class Appender:
-    """Appends groups of completions or failures to one file, from its last whole line on."""
+    """Appends groups of records of one kind to a file, from its last whole line on."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,7 +78,7 @@ class Appender:
         os.ftruncate(self._file, self._end)
         self._synced = time.monotonic()
 
-    def append(self, records: Sequence[Completion | Failure]) -> None:
+    def append(self, records: Sequence[object]) -> None:
         """Store a group.
 
         Raises:

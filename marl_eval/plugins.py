@@ -6,6 +6,8 @@ imported only when it is asked for.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from marl_eval.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from marl_eval.backends import OpenBackend
+    from marl_eval.backends import Backend, OpenBackend
     from marl_eval.metric import MetricFamily
     from marl_eval.task import Task
 
@@ -28,8 +30,25 @@ def found(group: str) -> dict[str, EntryPoint]:
 
 
 def load_task(name: str) -> Task:
-    """Load a task by name."""
-    task: Task = _load("tasks", "task", name)
+    """Load an installed task by name.
+
+    Raises:
+        UserError: if there is none, it cannot be imported, or it goes by another name, under which a
+            run could not find it again.
+    """
+    from marl_eval.task import Task
+
+    task = _load("tasks", "task", name)
+    if not isinstance(task, Task):
+        raise UserError(
+            f"The installed task {name!r} is of the type {type(task).__name__}, not a "
+            f"marl_eval.task.Task: correct its entry point."
+        )
+    if task.name != name:
+        raise UserError(
+            f"The installed task {name!r} calls itself {task.name!r}; its entry point and its name "
+            f"must be the same."
+        )
     return task
 
 
@@ -37,6 +56,18 @@ def load_backend(name: str) -> OpenBackend:
     """Load the function that opens a model of a backend."""
     backend: OpenBackend = _load("backends", "backend", name)
     return backend
+
+
+def open_model(model: str, args: Mapping[str, Any], *, batch_size: int | None) -> Backend:
+    """Open a model of any backend: ``backend:name``, or a name alone for the backend hf.
+
+    Raises:
+        UserError: if there is no such backend or model, or an argument is wrong.
+    """
+    backend, colon, name = model.partition(":")
+    if not (colon and (backend in found("backends") or re.fullmatch(r"[a-z][a-z-]+", backend))):
+        backend, name = "hf", model
+    return load_backend(backend)(name, args, batch_size=batch_size)
 
 
 def load_metric_family(name: str) -> MetricFamily:

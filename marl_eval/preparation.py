@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +12,15 @@ from marl_eval.answers import AnswerFormat
 from marl_eval.answers.format import WORDING_VERSION
 from marl_eval.backends import Backend
 from marl_eval.errors import UserError
+from marl_eval.judging import JudgeSettings
 from marl_eval.plan import Asking, Plan, question_plan
-from marl_eval.plugins import found, load_backend, load_task
+from marl_eval.plugins import open_model
 from marl_eval.prompts import build_template, read_wording
 from marl_eval.provenance import git_state, versions
 from marl_eval.settings import RunSettings
 from marl_eval.strategies import generation_format
-from marl_eval.task import Dataset, Task, choose, hold_out, read_options
+from marl_eval.task import Dataset, Task, TaskOptions, choose, hold_out, read_options
+from marl_eval.task_file import find_task
 from marl_eval.types import Example, Sampling
 
 SCHEMA_VERSION = 1
@@ -38,19 +39,20 @@ class Prepared:
 
 
 def prepare(settings: RunSettings) -> Prepared:
-    """Load the task, open the model and plan the requests.
+    """Load the task, open the model, try the judge and plan the requests.
 
     Raises:
-        UserError: if the settings, the data or the model are not usable.
+        UserError: if the settings, the data, the model or the judge are not usable.
     """
-    task = load_task(settings.task)
+    task = find_task(settings.task)
+    if not task.graded:
+        # A confidence is one of being right.
+        settings = settings.model_copy(update={"confidence": False})
     layout = settings.layout
     wording = None if settings.prompt is None else read_wording(settings.prompt)
-    backend_name, _, model_name = _split_model(settings.model)
-    backend = load_backend(backend_name)(
-        model_name, settings.model_args, batch_size=settings.batch_size
-    )
+    backend = open_model(settings.model, settings.model_args, batch_size=settings.batch_size)
     options = read_options(task, settings.task_args)
+    _try_judge(task, options, JudgeSettings(settings.workers, settings.sandbox_min_level))
     dataset = task.load(settings.data, options)
     if not dataset.examples:
         raise UserError(f"The task {task.name!r} has no examples in {dataset.source}.")
@@ -76,7 +78,11 @@ def prepare(settings: RunSettings) -> Prepared:
     template = build_template(fmt, wording=wording, shots=shots)
     record = {
         "schema_version": SCHEMA_VERSION,
-        "settings": {**settings.identity(), "task_args": options.model_dump(mode="json")},
+        "settings": {
+            **settings.identity(),
+            "task": task.name,
+            "task_args": options.model_dump(mode="json"),
+        },
         "task": _task_record(task, dataset, examples),
         "model": dict(backend.fingerprint()),
         "layout": asdict(layout),
@@ -98,12 +104,11 @@ def prepare(settings: RunSettings) -> Prepared:
     return Prepared(task, backend, asking, plan, record)
 
 
-def _split_model(model: str) -> tuple[str, str, str]:
-    """Take ``backend:name`` apart; without the name of a backend, the model is one for hf."""
-    backend, colon, name = model.partition(":")
-    if colon and (backend in found("backends") or re.fullmatch(r"[a-z][a-z-]+", backend)):
-        return backend, colon, name
-    return "hf", colon, model
+def _try_judge(task: Task, options: TaskOptions, settings: JudgeSettings) -> None:
+    judge = None if task.judge is None else task.judge(options, settings)
+    if judge is not None:
+        with judge:
+            pass
 
 
 def _task_record(task: Task, dataset: Dataset, examples: list[Example]) -> dict[str, Any]:
@@ -120,6 +125,7 @@ def _task_record(task: Task, dataset: Dataset, examples: list[Example]) -> dict[
         "examples": len(examples),
         "of": len(dataset.examples),
         "sha256": content.hexdigest(),
+        **task.origin,
     }
 
 

@@ -67,9 +67,10 @@ def _lines(what: str, *, total: int, done: int) -> Iterator[Advance]:
     def tell(now: float) -> None:
         elapsed = now - started
         left = (total - done - finished) * elapsed / finished if finished else 0.0
-        remaining = f", about {_duration(left)} left" if done + finished < total else ""
+        reached = f"{what}: {done + finished}/{total}"
+        remaining = f"about {_duration(left)} left" if done + finished < total else ""
         print(
-            f"{what}: {done + finished}/{total}, {_rate(made, elapsed)}{remaining}",
+            ", ".join(filter(None, (reached, _rate(made, elapsed), remaining))),
             file=sys.stderr,
             flush=True,
         )
@@ -90,7 +91,7 @@ def _lines(what: str, *, total: int, done: int) -> Iterator[Advance]:
 
 
 def _rate(tokens: int, seconds: float) -> str:
-    return f"{tokens / seconds:,.0f} tokens/s" if seconds > 0 else ""
+    return f"{tokens / seconds:,.0f} tokens/s" if tokens > 0 and seconds > 0 else ""
 
 
 def _duration(seconds: float) -> str:

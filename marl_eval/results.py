@@ -74,6 +74,9 @@ class Results(Record):
     resamples: int = Field(description="bootstrap resamples behind each interval")
     currency: str | None = Field(description="of the metrics that count money")
     deviations: dict[str, int] = Field(description="generations with each deviation of format")
+    isolation: dict[str, int] = Field(
+        {}, description="answers that are programs, by the isolation that they ran in"
+    )
     metrics: dict[str, MetricResult]
 
     @property
@@ -113,6 +116,7 @@ def compute_results(
         resamples=resamples,
         currency=None if scored.shape.price is None else scored.shape.price.currency,
         deviations=scored.deviations,
+        isolation=scored.isolation,
         metrics={
             metric.name: _result(metric, totals.get(metric.statistics), resamples, interval)
             for metric in metrics

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from marl_eval.backends import Backend
 from marl_eval.errors import UserError
 from marl_eval.followup import STAGES, follow_up_plan
 from marl_eval.identity import default_path, differences, identity
+from marl_eval.judgements import judging_context, opened_judge
+from marl_eval.judging import DEFAULT_ISOLATION, JudgeSettings
+from marl_eval.judging_stage import judge_answers
 from marl_eval.line_index import index_lines
 from marl_eval.lines import Appender
 from marl_eval.money import read_price
@@ -27,10 +31,11 @@ from marl_eval.progress import Progress, silent
 from marl_eval.prompts import PromptTemplate
 from marl_eval.provenance import machine, versions
 from marl_eval.results import Results, compute_results, write_results
-from marl_eval.scoring import ScoringOptions, write_scores
+from marl_eval.scoring import ScoringOptions, scorer_of, write_scores
 from marl_eval.settings import SCORING, RunSettings, make_settings
 from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.store import EXAMPLES, MACHINE, RUN, RunDirectory, dump_json, write_whole
+from marl_eval.task import Task
 from marl_eval.types import Completion, Failure, Message, Request
 
 
@@ -66,7 +71,13 @@ def evaluate(
     with run.locked():
         _begin(run, prepared)
         _generate(run, prepared, settings, progress)
-        return score(run.path, **{name: getattr(settings, name) for name in SCORING})
+        return score(
+            run.path,
+            task=prepared.task,
+            progress=progress,
+            held=True,
+            **{name: getattr(settings, name) for name in SCORING},
+        )
 
 
 def _begin(run: RunDirectory, prepared: Prepared) -> None:
@@ -158,20 +169,33 @@ def score(
     interval: IntervalMethod = DEFAULT_INTERVAL,
     overlap: bool = True,
     prices: Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    sandbox_min_level: str = DEFAULT_ISOLATION,
+    task: Task | Path | str | None = None,
+    progress: Progress = silent,
+    held: bool = False,
 ) -> RunResult:
     """Score a run from its directory alone, without the model or the data.
 
-    Writes ``scores.parquet`` and ``results.json``. See ``RunSettings`` for the arguments.
+    Writes ``scores.parquet`` and ``results.json``, and before them what a judge finds of answers that
+    have not been judged. See ``RunSettings`` for the arguments; ``task`` is the Python file of a run
+    that was made with one, if it has moved; ``held``: this process holds the directory already.
 
     Raises:
-        UserError: if this is not a run directory, or ``prices`` does not hold the run's model.
+        UserError: if this is not a run directory, ``prices`` does not hold the run's model, or
+            answers cannot be judged here.
         StorageError: if it cannot be written.
     """
     run = RunDirectory(path)
-    model = run.read_run()["settings"]["model"]
-    price = None if prices is None else read_price(prices, model)
-    scored = write_scores(run, ScoringOptions(strict, overlap, price, workers))
+    record = run.read_run()
+    price = None if prices is None else read_price(prices, record["settings"]["model"])
+    options = ScoringOptions(strict, overlap, price, workers or 1, task)
+    scorer = scorer_of(record, options)
+    judge = opened_judge(scorer.task, record, JudgeSettings(workers, sandbox_min_level))
+    if judge is not None:
+        with nullcontext() if held else run.locked():
+            judge_answers(run, scorer, judging_context(record), judge, progress)
+    scored = write_scores(run, replace(options, task=scorer.task))
     results = compute_results(
         run,
         scored,

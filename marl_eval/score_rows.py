@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from marl_eval.estimators.overlap import overlaps
+from marl_eval.judged_answers import JudgedAnswers
 from marl_eval.reading import Readings, Stages
 from marl_eval.score_table import (
     MISSING,
     OVERLAPS,
+    PROGRAMS,
     SCHEMA,
     Array,
     ScoreTable,
@@ -35,8 +38,8 @@ class Graded:
 
     Axes: E examples, G generations of all of them, A answers of each generation; arrays of answers
     are [G, A], those of examples [E]. ``read`` and ``texts`` hold the answers, ``given`` says which
-    there are; ``classes`` are equal within an example for answers that are the same. See
-    ``ScoreTable`` for the rest.
+    there are; ``classes`` are equal within an example for answers that are the same. ``judged`` is
+    what a judge found, None if there is none. See ``ScoreTable`` for the rest.
     """
 
     examples: Sequence[Example]
@@ -56,6 +59,7 @@ class Graded:
     probability: Array
     best_probability: Array
     truth: Array
+    judged: JudgedAnswers | None
 
 
 def lay_out(graded: Graded, layout: SetLayout, *, exclusive: bool, overlap: bool) -> pa.Table:
@@ -112,6 +116,7 @@ def lay_out(graded: Graded, layout: SetLayout, *, exclusive: bool, overlap: bool
         ),
         "probability": of_answer(graded.probability),
         "same_as": pa.array(same_as, mask=missing),
+        **_of_programs(graded, missing),
         "gold_size": of_example(graded.sizes),
         "weight_total": of_example(graded.weight_total),
         "best_probability": of_example(graded.best_probability),
@@ -148,6 +153,20 @@ def lay_out(graded: Graded, layout: SetLayout, *, exclusive: bool, overlap: bool
         },
     }
     return pa.table(columns).cast(SCHEMA)
+
+
+def _of_programs(graded: Graded, missing: NDArray[np.bool_]) -> dict[str, pa.Array]:
+    """Give the columns of programs: all null where there are none."""
+    names = ["compiles", *PROGRAMS, "isolation"]
+    judged = graded.judged
+    if judged is None:
+        return {name: pa.nulls(len(missing), SCHEMA.field(name).type) for name in names}
+    none = missing | ~judged.program.reshape(-1)
+    columns = {"compiles": pa.array(judged.compiles.reshape(-1), mask=none)}
+    for name, classes in zip(PROGRAMS, (judged.text, judged.syntax, judged.behaviour), strict=True):
+        first = _renumber(classes, len(graded.examples)).reshape(-1)
+        columns[name] = pa.array(first, mask=none)
+    return columns | {"isolation": pc.if_else(pa.array(none), None, judged.isolation)}
 
 
 def _on_first_rows(values: pa.Array, each: int) -> pa.Array:
@@ -217,6 +236,7 @@ def read_columns(shape: Shape) -> list[str]:
     names += ["gold_weight", "weight_total"] if shape.weighted else []
     names += ["probability", "best_probability"] if shape.reference else []
     names += ["truth"] if shape.truth else []
+    names += ["compiles", *PROGRAMS] if shape.programs else []
     return names + (OVERLAPS if shape.overlap else [])
 
 
@@ -249,6 +269,8 @@ def read_block(rows: pa.Table, shape: Shape) -> ScoreTable:
         asked=(asked[:, 0] > 0).sum(axis=1),
         gold=whole("gold", MISSING),
         same_as=whole("same_as", MISSING),
+        compiles=cube("compiles", 0) > 0,
+        programs={name: whole(name, MISSING) for name in (PROGRAMS if shape.programs else [])},
         rank=whole("rank", 0),
         confidence=cube("confidence", np.nan),
         derived={source: cube(f"confidence_{source}", np.nan) for source in shape.derived},

@@ -23,6 +23,12 @@ Columns of ``scores.parquet``:
     probability        true probability of being right, or share of the weight; null if not known
     same_as            place in the example (set * K + position) of the first answer that the task
                        takes for the same; null if missing
+    compiles           whether a program is valid syntax, null for what is no judged program
+    same_text, same_syntax, same_behaviour
+                       like same_as, for programs: of the first one with the same text, syntax tree
+                       or results on the task's inputs. One that does not compile is like those of its
+                       text, one whose results cannot be had like those of its syntax
+    isolation          level of the sandbox that a program ran in
     gold_size          number of gold answers of the example
     weight_total       sum of their weights, null if they have none
     best_probability   sum of the true probabilities of the best possible set, null if not known
@@ -75,6 +81,9 @@ Source = Literal["recorded", "text", "logprob", "frequency"]
 SET = "set"
 """The name of the set confidence among the ``levels`` of a ``Shape``."""
 
+PROGRAMS = ["same_text", "same_syntax", "same_behaviour"]
+"""In what programs may be the same, from the strictest sense to the widest."""
+
 OVERLAPS = ["overlap_3gram", "overlap_4gram", "overlap_jaccard", "overlap_rouge_l"]
 
 SCHEMA = pa.schema(
@@ -95,6 +104,9 @@ SCHEMA = pa.schema(
         ("truth", pa.bool_()),
         ("probability", pa.float64()),
         ("same_as", pa.int32()),
+        ("compiles", pa.bool_()),
+        *[(name, pa.int32()) for name in PROGRAMS],
+        ("isolation", pa.string()),
         ("gold_size", pa.int32()),
         ("weight_total", pa.float64()),
         ("best_probability", pa.float64()),
@@ -122,6 +134,8 @@ class Shape:
     ``weighted``: gold answers have weights. ``reference``: the true probabilities of answers are
     known, and belong to one right answer (``exclusive``) or to each answer apart. ``truth``: what
     turned out to be the case is known. ``overlap``: texts were compared. ``price`` of tokens.
+    ``graded``: answers are right or wrong; where they are neither, grades mean nothing. ``programs``:
+    answers are programs that were run.
     """
 
     k: int
@@ -134,6 +148,8 @@ class Shape:
     truth: bool = False
     overlap: bool = False
     price: Price | None = None
+    graded: bool = True
+    programs: bool = False
 
     @property
     def samples(self) -> int:
@@ -164,6 +180,8 @@ class ScoreTable:
     - ``gold`` int64[E, S, K]: index of the matched gold answer, ``WRONG`` or ``MISSING``
     - ``same_as`` int64[E, S, K]: the place in the example, from 0 to S * K - 1, of the first answer
       that the task takes for the same; ``MISSING``
+    - ``compiles`` bool[E, S, K]: the answer is a program of valid syntax
+    - ``programs`` int64[E, S, K] for each of ``PROGRAMS``: like ``same_as``, for programs
     - ``rank`` int64[E, S, K]: 0 for the answer to be trusted most; a permutation in each set
     - ``confidence`` float64[E, S, K]: as stated, in [0, 1], NaN if missing
     - ``derived`` float64[E, S, K] for each other source of confidences
@@ -186,6 +204,8 @@ class ScoreTable:
     asked: NDArray[np.int64]
     gold: NDArray[np.int64]
     same_as: NDArray[np.int64]
+    compiles: NDArray[np.bool_]
+    programs: Mapping[str, NDArray[np.int64]]
     rank: NDArray[np.int64]
     confidence: Array
     derived: Mapping[str, Array]

@@ -5,11 +5,11 @@ Needs the run directory and nothing else: neither the model nor the data.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -19,20 +19,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marl_eval.answers import AnswerFormat
+from marl_eval.blocks import Blocks, no_garbage_collection
 from marl_eval.errors import UserError, storage_error
 from marl_eval.grading import Scorer, grade_block
+from marl_eval.judgements import opened_judge, read_findings
+from marl_eval.judging import JudgeSettings
 from marl_eval.line_index import index_lines
-from marl_eval.lines import read_lines
 from marl_eval.money import Price
 from marl_eval.parallel import in_order
-from marl_eval.plugins import load_task
-from marl_eval.score_table import SCHEMA, SET, Array, Shape, block_size
+from marl_eval.score_table import SCHEMA, SET, Array, Shape
 from marl_eval.store import SCORES, RunDirectory
 from marl_eval.strategies import SetLayout
-from marl_eval.types import Completion
+from marl_eval.task import Task
+from marl_eval.task_file import task_of
 
 _MOST_LEVELS, _GRID = 4096, 1024
-_REPETITIVE = ["example", "answer", "finish_reason", "deviations"]
+_REPETITIVE = ["example", "answer", "isolation", "finish_reason", "deviations"]
 """Columns that are stored as a dictionary; for the others it costs more time than it saves room."""
 _SHAPE = "marl_eval.shape"
 """Under this name ``scores.parquet`` carries the shape of the run."""
@@ -45,13 +47,15 @@ class ScoringOptions:
     ``strict``: a generation that deviates from the format at all holds no answers; otherwise what
     can be read of it counts. ``overlap``: compare the reasoning of an example's generations.
     ``price`` of tokens, None if money is not to be told. ``workers``: processes, which change
-    nothing but the speed.
+    nothing but the speed. ``task``: of the run, or its Python file; where that is needed and None, a
+    file with its hash that the user gave before.
     """
 
     strict: bool = False
     overlap: bool = True
     price: Price | None = None
     workers: int = 1
+    task: Task | Path | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Scored:
     """What writing ``scores.parquet`` found out about the whole run.
 
     ``failed`` requests failed for good; ``missing`` ones were never finished; ``deviations`` counts
-    the generations that show each deviation from the format.
+    the generations that show each deviation from the format, and ``isolation`` the answers that are
+    programs by the level at which they ran.
     """
 
     shape: Shape
@@ -68,18 +73,23 @@ class Scored:
     failed: int
     missing: int
     deviations: dict[str, int]
+    isolation: dict[str, int]
 
 
 def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
     """Grade every completion of a run and write ``scores.parquet``.
 
     Raises:
-        UserError: if this is not a run directory, or a file of it is damaged.
+        UserError: if this is not a run directory, a file of it is damaged, or answers that need it
+            have not been judged (``judging_stage``).
         StorageError: if the file cannot be written.
     """
-    scorer = scorer_of(run.read_run(), options)
-    blocks = _Blocks(run, scorer)
-    found = _Found()
+    record = run.read_run()
+    scorer = scorer_of(record, options)
+    blocks = _Graded(run, scorer)
+    # A recording without gold answers and grades tells nothing of what is right; elsewhere an empty
+    # gold set says that no answer is.
+    found = _Found(graded=record.get("recorded", {}).get("grades", True))
     target = run.path / SCORES
     temporary = target.with_name(f".{SCORES}")
     try:
@@ -87,7 +97,7 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
             pq.ParquetWriter(
                 temporary, SCHEMA, compression="lz4", use_dictionary=_REPETITIVE
             ) as writer,
-            in_order(blocks.grade, blocks.count, options.workers) as graded,
+            in_order(blocks.grade, blocks.blocks.count, options.workers) as graded,
         ):
             for rows in graded:
                 found.add(rows, scorer.layout)
@@ -104,11 +114,12 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
     requests = found.requests
     return Scored(
         shape=shape,
-        examples=blocks.examples,
+        examples=blocks.blocks.examples,
         requests=requests,
         failed=len(failures),
-        missing=max(requests - blocks.index.questions() - failures.questions(), 0),
+        missing=max(requests - blocks.blocks.index.questions() - failures.questions(), 0),
         deviations=dict(sorted(found.deviations.items())),
+        isolation=dict(sorted(found.isolation.items())),
     )
 
 
@@ -140,40 +151,38 @@ def read_shape(run: RunDirectory) -> Shape:
 
 def scorer_of(record: Mapping[str, Any], options: ScoringOptions) -> Scorer:
     """Give what grades the run that a ``run.json`` tells of."""
+    task = task_of(record, options.task)
     layout, fmt = SetLayout(**record["layout"]), AnswerFormat(**record["format"])
     recorded = bool(record.get("recorded", {}).get("confidences"))
     return Scorer(
-        task=load_task(record["task"]["name"]),
+        task=task,
         layout=layout,
         fmt=fmt,
         exclusive=record["task"]["exclusive"],
         strict=options.strict,
         stated="recorded" if recorded else "text" if fmt.confidence else None,
         overlap=options.overlap and layout.samples > 1,
+        judged=opened_judge(task, record, JudgeSettings()) is not None,
     )
 
 
-class _Blocks:
-    """The examples of a run, ``block_size`` at a time."""
+class _Graded:
+    """The blocks of a run, to be graded one by one."""
 
     def __init__(self, run: RunDirectory, scorer: Scorer) -> None:
         self._run = run
         self._scorer = scorer
-        self.index = index_lines(run.completions)
-        self._offsets = run.example_offsets()
-        self.examples = len(self._offsets) - 1
-        self._size = block_size(scorer.layout.samples)
-        self.count = -(-self.examples // self._size)
+        self.blocks = Blocks(run, scorer.layout.samples)
+        self._judgements = index_lines(run.judgements) if scorer.judged else None
 
-    def grade(self, block: int) -> pa.Table:
+    def grade(self, number: int) -> pa.Table:
         """Grade one block."""
-        start, stop = block * self._size, min((block + 1) * self._size, self.examples)
-        with _no_garbage_collection():
-            examples = self._run.read_examples(self._offsets, slice(start, stop))
-            found = self.index.rows(start, stop)
-            places = self.index.places(found, start, self._scorer.layout.samples)
-            lines = read_lines(self._run.completions, self.index, found, Completion)
-            return grade_block(self._scorer, examples, places, lines)
+        with no_garbage_collection():
+            block = self.blocks.read(number)
+            findings = None
+            if self._judgements is not None:
+                findings = read_findings(self._run, self._judgements, block.start, block.stop)
+            return grade_block(self._scorer, block.examples, block.places, block.lines, findings)
 
 
 @dataclass(slots=True)
@@ -181,9 +190,11 @@ class _Found:
     """What is learnt of a run from its rows, block after block."""
 
     deviations: Counter[str] = field(default_factory=Counter)
+    isolation: Counter[str] = field(default_factory=Counter)
     levels: dict[str, set[float]] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     requests: int = 0
+    graded: bool = False
 
     def add(self, rows: pa.Table, layout: SetLayout) -> None:
         """Take in a block's rows."""
@@ -192,12 +203,16 @@ class _Found:
         for entry in rows.column("deviations").value_counts().to_pylist():
             for deviation in (entry["values"] or "").split():
                 self.deviations[deviation] += entry["counts"]
+        self.graded = self.graded or _has_gold(rows)
         for name in rows.column_names:
             if rows.column(name).null_count < len(rows):
                 self.known.add(name)
                 if "confidence" in name:
                     distinct = pc.unique(rows.column(name).drop_null()).to_pylist()
                     self.levels.setdefault(name, set()).update(distinct)
+                if name == "isolation":
+                    for entry in rows.column(name).drop_null().value_counts().to_pylist():
+                        self.isolation[entry["values"]] += entry["counts"]
 
     def shape(self, scorer: Scorer, price: Price | None) -> Shape:
         levels: dict[str, Array] = {}
@@ -222,6 +237,8 @@ class _Found:
             truth="truth" in self.known,
             overlap=scorer.overlap,
             price=price,
+            graded=scorer.task.graded and self.graded,
+            programs=scorer.judged and scorer.fmt.form == "program",
         )
 
     def _grid(self, name: str) -> Array:
@@ -232,13 +249,6 @@ class _Found:
         return np.linspace(0, 1, _GRID + 1)
 
 
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Stop the search for reference cycles: a block makes millions of objects and no cycle."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def _has_gold(rows: pa.Table) -> bool:
+    """Whether an example has a gold answer."""
+    return bool(pc.max(rows.column("gold_size")).as_py())

@@ -9,11 +9,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from marl_eval.errors import UserError, unknown
+from marl_eval.judging import DEFAULT_ISOLATION
 from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.strategies import DEFAULT_K, SetLayout, Strategy, set_layout
 from marl_eval.yaml_file import read_yaml
 
-SCORING = ["strict", "resamples", "interval", "overlap", "prices", "workers"]
+SCORING = [
+    "strict", "resamples", "interval", "overlap", "prices", "workers", "sandbox_min_level",
+]  # fmt: skip
 """The settings that only decide how a run is scored."""
 
 
@@ -23,7 +26,7 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(description="backend:name, or a path or hub id for the hf backend")
-    task: str = Field(description="name of the task")
+    task: str = Field(description="name of the task, or a .py or .yaml file that holds one")
     data: Path | None = Field(None, description="file or folder of the task's data")
     task_args: dict[str, Any] = Field({}, description="options of the task")
     model_args: dict[str, Any] = Field({}, description="options of the backend")
@@ -48,7 +51,12 @@ class RunSettings(BaseModel):
     interval: IntervalMethod = Field(DEFAULT_INTERVAL, description="percentile or BCa")
     overlap: bool = Field(True, description="compare the reasoning of a question's generations")
     prices: Path | None = Field(None, description="YAML table of the prices of tokens")
-    workers: int = Field(1, ge=1, description="processes that score")
+    workers: int | None = Field(
+        None, ge=1, description="processes; if not given, one scores and one a core judges"
+    )
+    sandbox_min_level: str = Field(
+        DEFAULT_ISOLATION, description="weakest isolation that programs may run in"
+    )
     out: Path | None = Field(None, description="run directory; named by the settings if not given")
 
     @model_validator(mode="after")

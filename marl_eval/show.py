@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +18,8 @@ from marl_eval.answers import DEVIATIONS
 from marl_eval.catalogue import catalogue
 from marl_eval.errors import UserError
 from marl_eval.grading import grade_block
+from marl_eval.judgements import Judgement, answer_hash, read_findings
+from marl_eval.judging import Judged, Program
 from marl_eval.line_index import index_lines
 from marl_eval.lines import read_lines
 from marl_eval.plugins import found, load_task
@@ -25,6 +30,7 @@ from marl_eval.store import RunDirectory
 from marl_eval.types import Completion, Example, Failure, Message
 
 _ROUNDING = 1e-12
+_AT_ONCE = 4096
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -72,7 +78,7 @@ def print_table(path: Path, results: Results) -> None:
             screen.print(_curve_line(curve, results))
     for note in notes(results):
         screen.print(note, style="bold red" if note.startswith("ERRORS") else None)
-    for line in _speed(path):
+    for line in (*_speed(path), *_programs(path)):
         screen.print(line)
     screen.print(f"{path}")
 
@@ -96,6 +102,25 @@ def _speed(path: Path) -> list[str]:
     ]
 
 
+def _programs(path: Path) -> list[str]:
+    """Tell what programs took, from the judgements: measurements are no part of the results."""
+    run = RunDirectory(path)
+    index = index_lines(run.judgements)
+    seconds, memory = array("d"), array("d")
+    for start in range(0, len(index), _AT_ONCE):
+        for line in read_lines(run.judgements, index, slice(start, start + _AT_ONCE), Judgement):
+            for judged in line.found:
+                if judged.program is not None:
+                    seconds.append(judged.program.cpu_seconds)
+                    memory.append(judged.program.memory_mib)
+    if not seconds:
+        return []
+    return [
+        f"{len(seconds):,} programs: CPU time median {median(seconds):.3g} s, most "
+        f"{max(seconds):.3g} s; peak memory median {median(memory):.3g} MiB, most {max(memory):.3g} MiB"
+    ]
+
+
 def notes(results: Results) -> list[str]:
     """Say what must be known to read the numbers: errors first, then deviations of format."""
     told = []
@@ -104,6 +129,9 @@ def notes(results: Results) -> list[str]:
             f"ERRORS: of {results.requests} requests {results.errors.failed} failed (errors.jsonl) "
             f"and {results.errors.missing} are missing; the numbers above leave them out."
         )
+    if results.isolation:
+        listed = ", ".join(f"{inert(level)} {n}" for level, n in results.isolation.items())
+        told.append(f"answers that are programs, by the isolation that they ran in: {listed}")
     if results.deviations:
         listed = ", ".join(f"{name} {count}" for name, count in results.deviations.items())
         told.append(f"deviations from the format, in generations: {listed}")
@@ -121,8 +149,8 @@ def _cells(metric: MetricResult) -> tuple[str, str, str]:
     return number(metric.value), f"[{number(metric.low)}, {number(metric.high)}]", rests
 
 
-def print_example(path: Path, wanted: str) -> None:
-    """Explain one example from its prompt to its grades.
+def print_example(path: Path, wanted: str, task: Path | None = None) -> None:
+    """Explain one example from its prompt to its grades; ``task`` as for ``score``.
 
     Raises:
         UserError: if the run has no such example.
@@ -135,16 +163,20 @@ def print_example(path: Path, wanted: str) -> None:
     for message in _prompt(record, example):
         screen.print(f"\n[{message.role}]", style="bold")
         screen.print(Text(inert(message.content)))
-    screen.print("\ngold", style="bold")
+    if example.gold:
+        screen.print("\ngold", style="bold")
     for place, gold in enumerate(example.gold):
         weight = "" if gold.weight is None else f"  (weight {gold.weight:.4g})"
         screen.print(f"  {place}: {inert(gold.answer)}{weight}")
     index = index_lines(run.completions)
     found = index.rows(row, row + 1)
     lines = read_lines(run.completions, index, found, Completion)
-    scorer = scorer_of(record, ScoringOptions(overlap=False))
+    scorer = scorer_of(record, ScoringOptions(overlap=False, task=task))
     places = index.places(found, row, scorer.layout.samples)
-    answers = grade_block(scorer, [example], places, lines).to_pylist()
+    judged = _findings(run, row) if scorer.judged else None
+    # What is not judged yet has a grade by its key, which is not told.
+    known = None if judged is None else [defaultdict(Judged, judged)]
+    answers = grade_block(scorer, [example], places, lines, known).to_pylist()
     for sample in dict.fromkeys(line.sample for line in lines):
         for line in lines:
             if line.sample == sample:
@@ -153,7 +185,9 @@ def print_example(path: Path, wanted: str) -> None:
         own = [answer for answer in answers if answer["sample"] == sample and answer["asked"]]
         screen.print("\nanswers read", style="bold")
         for number_, answer in enumerate(own, start=1):
-            screen.print(f"  {number_}: {_judged(answer)}")
+            for told in _told(answer, judged, graded=scorer.task.graded, number=number_):
+                # As it is: neither wrapped nor with its tabs turned into spaces.
+                screen.file.write(f"{told}\n")
         for deviation in (own[0]["deviations"] or "").split() if own else []:
             screen.print(f"  not as asked: {DEVIATIONS[deviation]}")
     failures = index_lines(run.errors)
@@ -174,15 +208,46 @@ def _heading(line: Completion) -> str:
     return f"\n{what}" + (f": {', '.join(told)}" if told else "")
 
 
-def _judged(answer: dict[str, Any]) -> str:
-    """Tell one answer with its confidence and its grade."""
+def _findings(run: RunDirectory, row: int) -> dict[str, Judged]:
+    """Read what a judge found of the answers to one example."""
+    return read_findings(run, index_lines(run.judgements), row, row + 1)[0]
+
+
+def _told(
+    answer: dict[str, Any], judged: dict[str, Judged] | None, *, graded: bool, number: int
+) -> Iterator[str]:
+    """Tell one answer with its confidence, its grade and what a judge found of it.
+
+    A text of several lines comes after the rest.
+    """
     if answer["gold"] is None:
-        return "missing"
-    confidence = answer["confidence"]
-    stated = "" if confidence is None else f"  confidence {confidence:.4g}"
-    verdict = f"right: gold {answer['gold']}" if answer["gold"] >= 0 else "wrong"
-    text = "(not readable here)" if answer["answer"] is None else inert(answer["answer"])
-    return f"{text}{stated}  {verdict}"
+        yield f"  {number}: missing"
+        return
+    confidence, text = answer["confidence"], answer["answer"]
+    shown = "(not readable here)" if text is None else inert(text)
+    found = None if judged is None or text is None else judged.get(answer_hash(text))
+    parts = [] if "\n" in shown else [shown]
+    parts += [] if confidence is None else [f"confidence {confidence:.4g}"]
+    if judged is not None and found is None:
+        parts.append("not judged yet")
+    elif graded:
+        parts.append(f"right: gold {answer['gold']}" if answer["gold"] >= 0 else "wrong")
+    yield f"  {number}: {'  '.join(parts)}"
+    if found is not None and found.reason:
+        yield from (f"     {line}" for line in inert(found.reason).split("\n"))
+    if found is not None and found.program is not None:
+        yield f"     {_measured(found.program)}"
+    if "\n" in shown:
+        yield from (f"     | {line}" for line in shown.split("\n"))
+
+
+def _measured(program: Program) -> str:
+    """Tell what is known of a program besides its grade."""
+    syntax = "compiles" if program.compiles else "does not compile"
+    return (
+        f"{syntax}; CPU time {program.cpu_seconds:.3g} s; peak memory {program.memory_mib:.3g} MiB; "
+        f"isolation {inert(program.isolation)}"
+    )
 
 
 def _prompt(record: dict[str, Any], example: Example) -> Sequence[Message]:

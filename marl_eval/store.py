@@ -1,8 +1,8 @@
 """The run directory: which file holds what, and how each is written.
 
 ``run.json`` and ``examples.jsonl`` are written whole (a temporary file, then a rename) before the first
-request and never again; completions and failures are appended (``marl_eval.lines``); what is computed
-from them is written whole, as often as it is computed. One process writes at a time.
+request and never again; completions, failures and judgements are appended (``marl_eval.lines``); what is
+computed from them is written whole, as often as it is computed. One process writes at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from marl_eval.types import Example
 
 RUN, EXAMPLES, ERRORS = "run.json", "examples.jsonl", "errors.jsonl"
 COMPLETIONS = Path("completions") / "part-0.jsonl"
+JUDGEMENTS = "judgements.jsonl"
 _EXAMPLES = msgspec.json.Decoder(Example)
 SCORES, RESULTS, MACHINE = "scores.parquet", "results.json", "machine.json"
 
@@ -69,6 +70,11 @@ class RunDirectory:
     def errors(self) -> Path:
         """The file of requests that failed for good."""
         return self.path / ERRORS
+
+    @property
+    def judgements(self) -> Path:
+        """The file of what a judge found of answers."""
+        return self.path / JUDGEMENTS
 
     def read_run(self) -> dict[str, Any]:
         """Read ``run.json``.

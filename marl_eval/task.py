@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,10 @@ class Task:
     its data; it raises ``UserError`` when it cannot. ``key`` is the task's notion of when two answers
     are the same. ``grade`` must need nothing but its arguments, so that a run can be scored without
     the data; it defaults to matching by ``key``. ``form`` is what kind of text an answer is. ``judge``
-    opens what grades answers where that takes work (see ``marl_eval.judging``).
+    opens what grades answers where that takes work (see ``marl_eval.judging``). ``graded``: answers are
+    right or wrong; where they are neither, no confidences are asked for and nothing is told that
+    rests on grades. ``origin`` is set for a task that is a file: what ``run.json`` has to tell of it
+    (see ``marl_eval.task_file``).
     """
 
     name: str
@@ -64,6 +67,8 @@ class Task:
     grade: Grade | None = None
     form: Form = "short"
     judge: OpenJudge | None = None
+    graded: bool = True
+    origin: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def grader(self) -> Grade:
         """Give the function that grades answers of this task."""

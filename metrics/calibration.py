@@ -38,6 +38,8 @@ _LEAST = np.finfo(np.float64).eps
 def metrics(shape: Shape) -> Sequence[Metric]:
     """Give the calibration metrics of a run: those of the stated confidences, then of the others."""
     found: list[Metric] = []
+    if not shape.graded:
+        return found
     if shape.stated is not None:
         found = [*_of_source(shape.stated, "", shape), multi_brier_sum(shape.k)]
     for source in shape.derived:

@@ -28,7 +28,7 @@ _NO_RIGHT = "no right answer has a readable confidence"
 def metrics(shape: Shape) -> Sequence[Metric]:
     """Give the further metrics of stated confidences: none if there are none."""
     source = shape.stated
-    if source is None:
+    if source is None or not shape.graded:
         return []
     levels = shape.levels[source]
     conditional = partial(among_stated, statistics=binned(source))

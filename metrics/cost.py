@@ -31,10 +31,13 @@ def metrics(shape: Shape) -> Sequence[Metric]:
         reasoning_tokens,
         answer_tokens,
         tokens_per_distinct_answer,
-        tokens_per_correct_answer,
     ]
+    if shape.graded:
+        found.append(tokens_per_correct_answer)
     if shape.price is not None:
-        found += [money_per_example(shape.price), money_per_correct_answer(shape.price)]
+        found.append(money_per_example(shape.price))
+        if shape.graded:
+            found.append(money_per_correct_answer(shape.price))
     return found
 
 

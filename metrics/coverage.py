@@ -27,7 +27,9 @@ _conditional = partial(_mean, bounds=(0, 1), share=share_of_last)
 
 
 def metrics(shape: Shape) -> Sequence[Metric]:
-    """Give the coverage metrics of a run."""
+    """Give the coverage metrics of a run: none where answers are neither right nor wrong."""
+    if not shape.graded:
+        return []
     hits = [hit_at(k) for k in range(1, shape.k + 1)]
     mass = [mass_covered] if shape.weighted else []
     return [recall, capped_recall, precision, f1, correct_answers(shape.k), *mass, pass_at_1, *hits]

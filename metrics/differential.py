@@ -37,7 +37,8 @@ _conditional = partial(_mean, share=share_of_last)
 
 def metrics(shape: Shape) -> Sequence[Metric]:
     """Give DDXPlus's metrics where the gold answers have weights and the truth is known."""
-    return [ddr, ddp, ddf1, gtpa_at_1, gtpa] if shape.truth and shape.weighted else []
+    fits = shape.graded and shape.truth and shape.weighted
+    return [ddr, ddp, ddf1, gtpa_at_1, gtpa] if fits else []
 
 
 def _predicted(table: ScoreTable) -> NDArray[np.bool_]:

@@ -21,8 +21,8 @@ _UNKNOWN = (
 
 
 def metrics(shape: Shape) -> Sequence[Metric]:
-    """Give the metrics of the curve: none where it has but one point."""
-    if shape.samples == 1:
+    """Give the metrics of the curve: none where it has but one point, or nothing to recall."""
+    if shape.samples == 1 or not shape.graded:
         return []
     points = generations_drawn(shape.samples)
     area = _of_curve(

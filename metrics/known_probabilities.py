@@ -29,7 +29,7 @@ _mean = partial(
 
 def metrics(shape: Shape) -> Sequence[Metric]:
     """Give the metrics against known probabilities: none where they are not known."""
-    if shape.reference is None:
+    if shape.reference is None or not shape.graded:
         return []
     found: list[Metric] = []
     if shape.stated is not None:

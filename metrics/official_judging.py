@@ -11,11 +11,11 @@ from marl_eval.errors import UserError
 from marl_eval.line_index import index_lines
 from marl_eval.lines import read_lines
 from marl_eval.metrics.official_reading import read_one, read_several
-from marl_eval.plugins import load_task
 from marl_eval.score_table import BLOCK
 from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Grade
+from marl_eval.task_file import task_of
 from marl_eval.types import Completion, Example, Recorded
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def judge_run(run: RunDirectory) -> list[list[Judged]]:
     record = run.read_run()
     several = AnswerFormat(**record["format"]).k > 1
     samples = SetLayout(**record["layout"]).samples
-    grade = load_task(record["task"]["name"]).grader()
+    grade = task_of(record).grader()
     judged = []
     for example, generations in _generations(run, samples):
         own = [_judge(lines, example, grade, several=several) for lines in generations]

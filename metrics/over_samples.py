@@ -42,14 +42,15 @@ def metrics(shape: Shape) -> Sequence[Metric]:
     if shape.samples == 1:
         return []
     single = shape.k == shape.members
-    curves: list[tuple[str, Found, float]] = [
-        ("recall", _recall, 1),
-        ("correct", _correct, np.inf),
-        ("pass" if single else "hit", _any_right, 1),
-        ("distinct", _distinct, np.inf),
-    ]
-    if shape.weighted:
-        curves.append(("mass", _mass, 1))
+    curves: list[tuple[str, Found, float]] = [("distinct", _distinct, np.inf)]
+    if shape.graded:
+        curves = [
+            ("recall", _recall, 1),
+            ("correct", _correct, np.inf),
+            ("pass" if single else "hit", _any_right, 1),
+            *curves,
+            *([("mass", _mass, 1.0)] if shape.weighted else []),
+        ]
     return [metric for name, found, top in curves for metric in _curve(name, found, top, shape)]
 
 

@@ -26,6 +26,8 @@ _NO_THRESHOLD = (
 
 def metrics(shape: Shape) -> Sequence[Metric]:
     """Give the metrics of selective answering, and those of conformal sets."""
+    if not shape.graded:
+        return []
     found = [] if shape.stated is None else [*_selective(shape.stated), *_conformal(shape)]
     areas = [_area(source, f"_{source}") for source in shape.derived]
     return [*found, *areas]

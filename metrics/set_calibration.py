@@ -49,7 +49,7 @@ _conditional = partial(
 
 def metrics(shape: Shape) -> Sequence[Metric]:
     """Give the set-level calibration metrics of a run: none without stated confidences."""
-    if shape.stated is None:
+    if shape.stated is None or not shape.graded:
         return []
     return [
         set_brier,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from marl_eval.answers import ParsedAnswers
 from marl_eval.estimators.overlap import overlaps
 from marl_eval.generation import generation_reader
 from marl_eval.grading import Scorer
+from marl_eval.judging import Judged
 from marl_eval.matching import WRONG
-from marl_eval.score_table import OVERLAPS
+from marl_eval.score_table import OVERLAPS, PROGRAMS
 from marl_eval.types import Completion, Example, Recorded
 
 Row = dict[str, Any]
@@ -21,7 +22,13 @@ Generations = Sequence[Sequence[Completion] | None]
 """The generations of one example, each with its follow-ups; None for one that is not there."""
 
 
-def plain_rows(scorer: Scorer, example: Example, generations: Generations) -> list[Row]:
+Findings = Mapping[str, Judged]
+"""What a judge found of each text."""
+
+
+def plain_rows(
+    scorer: Scorer, example: Example, generations: Generations, findings: Findings | None = None
+) -> list[Row]:
     """Score one example."""
     layout, each = scorer.layout, scorer.fmt.k
     asked = layout.k if example.asked is None else min(example.asked, layout.k)
@@ -42,12 +49,14 @@ def plain_rows(scorer: Scorer, example: Example, generations: Generations) -> li
             "gold_size": len(example.gold),
         }
         row |= _of_example(example, layout.k)
-        row |= _answer(scorer, example, stages, found, within)
+        row |= _answer(scorer, example, stages, found, within, findings)
         if within == 0:
             row |= _of_generation(stages, found)
         rows.append(row)
     for place, row in enumerate(rows):
         row["same_as"] = _first_of_class(rows, row)
+        for name in PROGRAMS:
+            row[name] = _first_program(rows, row, name)
         row["confidence_frequency"] = _frequency(rows, row, generations)
         own = rows[place // layout.k * layout.k :][: layout.k]
         row["rank"] = sorted(own, key=_trust).index(row)
@@ -59,6 +68,7 @@ def plain_rows(scorer: Scorer, example: Example, generations: Generations) -> li
             rows[sample * each].update(_alike(*pair))
     for row in rows:
         del row["class"]
+        row.pop("classes", None)
     return rows
 
 
@@ -85,6 +95,7 @@ def _answer(
     stages: Sequence[Completion] | None,
     parsed: ParsedAnswers | None,
     place: int,
+    findings: Findings | None,
 ) -> Row:
     """Grade one answer."""
     key = scorer.task.key
@@ -97,13 +108,21 @@ def _answer(
     if answer is None and grade is None:
         return missing
     gold = WRONG if answer is None else scorer.task.grader()(example, [answer])[0]
+    judged = Judged() if findings is None or answer is None else findings[answer]
+    gold = gold if judged.gold is None else judged.gold
     if grade is not None:
         gold = max(gold, 0) if grade else WRONG
     stated = parsed.confidences[place]
     row: Row = {
         "answer": answer,
         "gold": gold,
-        "class": gold if gold >= 0 else object() if answer is None else key(answer),
+        "class": gold
+        if gold >= 0
+        else object()
+        if answer is None
+        else ("key", key(answer))
+        if judged.kind is None
+        else ("kind", judged.kind),
         "truth": truth
         if example.truth is None
         else answer is not None and key(answer) == key(example.truth),
@@ -112,6 +131,14 @@ def _answer(
     if scorer.stated == "recorded":
         known = recorded.confidences
         row |= {"confidence": None if known is None else known[place], "confidence_text": stated}
+    if judged.program is not None:
+        assert answer is not None
+        program = judged.program
+        text = ("text", key(answer))
+        syntax = ("syntax", program.syntax) if program.compiles and program.syntax else text
+        run = ("run", program.behaviour) if program.compiles and program.behaviour else syntax
+        row |= {"compiles": program.compiles, "isolation": program.isolation}
+        row["classes"] = dict(zip(PROGRAMS, (text, syntax, run), strict=True))
     weights = [g.weight for g in example.gold]
     weighted = any(weight is not None for weight in weights)
     if weighted and gold >= 0:
@@ -163,6 +190,14 @@ def _first_of_class(rows: Sequence[Row], row: Row) -> int | None:
     if row["gold"] is None:
         return None
     return next(place for place, other in enumerate(rows) if _same(other, row))
+
+
+def _first_program(rows: Sequence[Row], row: Row, name: str) -> int | None:
+    own = row.get("classes")
+    if own is None:
+        return None
+    told = [other.get("classes", {}).get(name) for other in rows]
+    return told.index(own[name])
 
 
 def _same(one: Row, other: Row) -> bool:

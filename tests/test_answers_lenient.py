@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marl_eval.answers import DEVIATIONS, AnswerFormat, instructions, parse
+from marl_eval.answers import DEVIATIONS, AnswerFormat, instructions, parse, render
 
 ONE = AnswerFormat(1, reasoning=False)
 TWO = AnswerFormat(2, reasoning=False)
@@ -14,6 +14,10 @@ TWO_BARE = AnswerFormat(2, confidence=False, reasoning=False)
 ONE_ANALYSED = AnswerFormat(1, reasoning=False, analysis=True)
 TWO_ANALYSED = AnswerFormat(2, reasoning=False, analysis=True)
 THINKING = AnswerFormat(1, confidence=False)
+
+ONE_PROGRAM = AnswerFormat(1, confidence=False, reasoning=False, form="program")
+TWO_PROGRAMS = AnswerFormat(2, reasoning=False, form="program")
+ONE_TEXT = AnswerFormat(1, confidence=False, reasoning=False, form="text")
 
 FENCED = "```python\ndef f(x):\n    return x < 2\n```"
 
@@ -350,6 +354,76 @@ CASES: dict[str, Case] = {
         (None,),
         ("unclosed-tag",),
     ),
+    "an unclosed program": (
+        ONE_PROGRAM,
+        "<answer>\ndef f(x):\n    return x < 2\n\nprint(f(1))\n",
+        ("def f(x):\n    return x < 2\n\nprint(f(1))",),
+        (None,),
+        ("unclosed-tag",),
+    ),
+    "an unclosed fenced program with words after it": (
+        ONE_PROGRAM,
+        f"<answer>\n{FENCED}\nThis works.",
+        (f"{FENCED}\nThis works.",),
+        (None,),
+        ("unclosed-tag",),
+    ),
+    "an unclosed program that ends in a comparison": (
+        ONE_PROGRAM,
+        "<answer>\ny = 1\nprint(x <y2",
+        ("y = 1\nprint(x <y2",),
+        (None,),
+        ("unclosed-tag",),
+    ),
+    "a program of which the closing tag is cut off": (
+        ONE_PROGRAM,
+        "<answer>x = 1\ny = 2\n</answ",
+        ("x = 1\ny = 2",),
+        (None,),
+        ("unclosed-tag",),
+    ),
+    "two programs, the last unclosed": (
+        TWO_PROGRAMS,
+        "<answer1>x = 1\ny = 2</answer1><confidence1>0.5</confidence1>\n<answer2>x = 3\ny = 4",
+        ("x = 1\ny = 2", "x = 3\ny = 4"),
+        (0.5, None),
+        ("missing-confidence", "unclosed-tag"),
+    ),
+    "an unclosed confidence after a program": (
+        AnswerFormat(1, reasoning=False, form="program"),
+        "<answer>x = 1\ny = 2</answer><confidence>0.5\nI am done.",
+        ("x = 1\ny = 2",),
+        (0.5,),
+        ("unclosed-tag",),
+    ),
+    "a program that compares with an answer": (
+        ONE_PROGRAM,
+        "<answer>ok = low < answer > high\nok = low < confidence</answer>",
+        ("ok = low < answer > high\nok = low < confidence",),
+        (None,),
+        (),
+    ),
+    "capitals around a program": (
+        ONE_PROGRAM,
+        "<ANSWER>x = 1</ANSWER>",
+        ("x = 1",),
+        (None,),
+        ("tag-spelling",),
+    ),
+    "an unclosed text": (
+        ONE_TEXT,
+        "<answer>One line.\n\nAnother one.",
+        ("One line.\n\nAnother one.",),
+        (None,),
+        ("unclosed-tag",),
+    ),
+    "an unclosed short answer": (
+        ONE_BARE,
+        "<answer>GERD\nIt burns.",
+        ("GERD",),
+        (None,),
+        ("unclosed-tag",),
+    ),
     "an analysis last": (
         TWO_ANALYSED,
         "<answer1>GERD</answer1><confidence1>0.6</confidence1>"
@@ -423,6 +497,31 @@ def test_a_careful_person_would_read(name: str) -> None:
 
 def test_every_deviation_is_shown_by_a_case() -> None:
     assert {d for case in CASES.values() for d in case[4]} == set(DEVIATIONS)
+
+
+PROGRAMS = [
+    "def f(x):\n    return x < 2",
+    "if a <= b << 3 and b <c>d:\n    pass",
+    "print('<b>bold</b><br/><answers></answers ><think ></thin>')",
+    'html = """<html><p class="answer">1 &lt; 2</p></html>"""',
+    "from typing import Generic\n# List<int> <- a comment -> Map<answer, confidence>",
+    "a = 1 <\\\n    2",
+    "cin << x << '<' << \"</\" << '</answer'",
+]
+
+
+@pytest.mark.parametrize("fence", ["", "```python\n", "```\n"])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_programs_are_read_exactly_whatever_signs_they_hold(k: int, fence: str) -> None:
+    fmt = AnswerFormat(k, form="program", noun="program")
+    end = "\n```" if fence else ""
+    for first in range(len(PROGRAMS)):
+        chosen = [PROGRAMS[(first + i) % len(PROGRAMS)] for i in range(k)]
+        programs = [f"{fence}{program}{end}" for program in chosen]
+        parsed = parse(fmt, render(fmt, programs, ["0.25"] * k, reasoning="a < b"), key=str)
+        assert parsed.answers == tuple(programs)
+        assert parsed.confidences == (0.25,) * k
+        assert parsed.strict
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 10])

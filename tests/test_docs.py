@@ -9,13 +9,13 @@ import pytest
 from marl_eval.catalogue import catalogue, to_markdown
 from tests.pages import DOCS, blocks, shell
 
-INSTALLS = DOCS / "adding-a-metric.md"
-"""This page installs a package; ``test_metric_plugin.py`` does what it says."""
+INSTALL = {DOCS / "adding-a-metric.md", DOCS / "add-a-task.md"}
+"""These pages install a package; ``test_metric_plugin.py`` and ``test_add_a_task.py`` follow them."""
 
 GUIDES = [
     page
     for page in sorted(DOCS.glob("*.md"))
-    if page != INSTALLS and any(block.language == "bash" for block in blocks(page))
+    if page not in INSTALL and any(block.language == "bash" for block in blocks(page))
 ]
 
 
@@ -31,9 +31,13 @@ def test_every_command_of_a_guide_runs_and_prints_what_the_guide_shows(
     for language, content in blocks(page):
         if language == "bash":
             output = shell(content, tmp_path)
-            printed = {" ".join(line.split()) for line in output.splitlines()}
+            printed = squeezed(output)
         elif language == "text":
-            assert set(content.splitlines()) <= printed
+            assert squeezed(content) <= printed
+
+
+def squeezed(text: str) -> set[str]:
+    return {" ".join(line.split()) for line in text.splitlines()}
 
 
 def test_the_page_of_metrics_is_made_of_the_installed_ones() -> None:

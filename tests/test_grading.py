@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 
 from marl_eval.answers import AnswerFormat, render
 from marl_eval.grading import Scorer, grade_block
+from marl_eval.judgements import answer_hash
+from marl_eval.judging import Judged, Program
 from marl_eval.matching import match
 from marl_eval.normalization import normalize
 from marl_eval.score_table import SCHEMA
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Dataset, Task
 from marl_eval.types import Completion, Example, Gold, Recorded
-from tests.plain_scores import Generations, Row, plain_rows
+from tests.plain_scores import Findings, Generations, Row, plain_rows
 
 WORDS = ["GERD", "the gerd", "Flu", "flu.", "Asthma", "COPD", "x"]
 NO_WORDS = ["the", "A", "?"]
@@ -115,7 +118,27 @@ def completions(draw: st.DrawFn, fmt: AnswerFormat, asked: int) -> Completion:
     )
 
 
-Block = tuple[Scorer, Sequence[Example], Sequence[Generations]]
+Block = tuple[Scorer, Sequence[Example], Sequence[Generations], "Sequence[Findings] | None"]
+
+TEXTS = [*WORDS, *NO_WORDS, "GERD"]
+
+
+@st.composite
+def findings(draw: st.DrawFn, example: Example) -> Findings:
+    """Draw what a judge might find of whatever answer an example could get."""
+    hashes = st.sampled_from([None, "a", "b"])
+    program = st.builds(
+        Program, st.booleans(), hashes, hashes, st.sampled_from(["full", "weak"]),
+        st.just(0.5), st.just(1.0),
+    )  # fmt: skip
+    judged = st.builds(
+        Judged,
+        st.sampled_from([None, *range(-1, max(len(example.gold), 1))]),
+        st.sampled_from([None, None, "k", "l"]),
+        st.just(""),
+        st.none() | program,
+    )
+    return {text: draw(judged) for text in TEXTS}
 
 
 @st.composite
@@ -133,12 +156,15 @@ def blocks(draw: st.DrawFn) -> Block:
 
     samples = range(scorer.layout.samples)
     generations = [[stages(row, sample) for sample in samples] for row in range(len(own))]
-    return scorer, own, generations
+    judged = None
+    if draw(st.booleans()):
+        judged = [draw(findings(one)) for one in own]
+    return scorer, own, generations, judged
 
 
 def graded(block: Block) -> list[Row]:
     """Grade a block; give its rows."""
-    scorer, own, generations = block
+    scorer, own, generations, judged = block
     lines = [
         line
         for of_example in generations
@@ -147,7 +173,8 @@ def graded(block: Block) -> list[Row]:
     ]
     samples = scorer.layout.samples
     places = [(line.example * samples + line.sample, line.stage) for line in lines]
-    table = grade_block(scorer, own, places, lines)
+    hashed = judged and [{answer_hash(t): j for t, j in found.items()} for found in judged]
+    table = grade_block(scorer, own, places, lines, hashed)
     assert table.schema == SCHEMA
     rows: list[Row] = table.to_pylist()
     return rows
@@ -156,7 +183,12 @@ def graded(block: Block) -> list[Row]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(blocks())
 def test_a_block_is_graded_as_its_answers_are_one_by_one(block: Block) -> None:
-    expected = [row for own in zip(*block[1:], strict=True) for row in plain_rows(block[0], *own)]
+    scorer, own_examples, generations, judged = block
+    expected = [
+        row
+        for own in zip(own_examples, generations, judged or repeat(None), strict=False)
+        for row in plain_rows(scorer, *own)
+    ]
     found = graded(block)
     assert len(found) == len(expected)
     for place, (row, own) in enumerate(zip(found, expected, strict=True)):
@@ -172,7 +204,7 @@ def rows_of(example: Example, *answers: str, task: Task = TASKS[0]) -> list[Row]
         task, SetLayout(fmt.k, 1, 1), fmt, exclusive=False, strict=False, stated=None, overlap=False
     )
     line = Completion("", 0, 0, 0, render(fmt, answers), 1, 1, "stop")
-    return graded((scorer, [example], [[[line]]]))
+    return graded((scorer, [example], [[[line]]], None))
 
 
 def column(name: str, example: Example, *answers: str, **more: Any) -> list[Any]:
@@ -264,6 +296,6 @@ def test_the_numbers_of_one_example_do_not_reach_into_another(key: Any) -> None:
     gold = ["GERD", "Flu"]
     own = [Example(name, "?", (Gold(name),), ((name, 0.5),)) for name in gold]
     lines = [Completion("", i, 0, 0, render(fmt, ["Flu"]), 1, 1, "stop") for i in range(2)]
-    found = graded((scorer, own, [[[line]] for line in lines]))
+    found = graded((scorer, own, [[[line]] for line in lines], None))
     assert [row["gold"] for row in found] == [-1, 0]
     assert [row["probability"] for row in found] == [0, 0.5]

@@ -18,6 +18,7 @@ formats = st.builds(
     reasoning=st.booleans(),
     analysis=st.booleans(),
     sum_to_one=st.booleans(),
+    form=st.sampled_from(["short", "program", "text"]),
 )
 
 FRAGMENTS = [

@@ -65,7 +65,10 @@ _FORMS: dict[Form, str] = {
 def instructions(fmt: AnswerFormat) -> str:
     """Write the instructions for one generation in this format."""
     plural = "diagnoses" if fmt.noun == "diagnosis" else f"{fmt.noun}s"
-    if fmt.k > 1:
+    if fmt.form == "text":
+        several = f"Give exactly {fmt.k} {plural} that differ from each other as much as they can."
+        opening = several if fmt.k > 1 else f"Give one {fmt.noun}."
+    elif fmt.k > 1:
         opening = (
             f"Give exactly {fmt.k} different {plural} that could be right, the most likely first. "
             f"No two may mean the same."

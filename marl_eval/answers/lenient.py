@@ -10,15 +10,20 @@ import re
 from functools import lru_cache
 
 from marl_eval.answers.confidence import exact_confidence, read_confidence
-from marl_eval.answers.format import AnswerFormat
+from marl_eval.answers.format import AnswerFormat, Form
 from marl_eval.answers.parsed import ParsedAnswers
 from marl_eval.normalization import Key
 
-# A closing tag that the end of the text cut off.
+# A closing tag that the end of the text cut off; no program ends in the second.
 _CUT_TAG = re.compile(r"<[ \t]{0,2}/?[A-Za-z]{0,10}[0-9]{0,6}\Z")
+_CUT_CLOSING_TAG = re.compile(r"<(?:/[A-Za-z]{0,10}[0-9]{0,6})?\Z")
 _TAG = re.compile(
     r"<[ \t]{0,2}(/?)[ \t]{0,2}(answer|confidence|analysis)[ _\t]{0,2}([0-9]{0,6})[ \t]{0,2}>",
     re.IGNORECASE | re.ASCII,
+)
+# In a program "low < answer > high" is no tag.
+_TIGHT_TAG = re.compile(
+    r"<(/?)(answer|confidence|analysis)_?([0-9]{0,6})>", re.IGNORECASE | re.ASCII
 )
 # Sums of rounded decimals: 0.1 + 0.2 + 0.7 must not pass for more than 1.
 _SUM_TOLERANCE = 1e-9
@@ -37,7 +42,7 @@ def read_leniently(
 ) -> ParsedAnswers:
     """Read the answers from ``start`` on; ``reasoned`` says that the reasoning is as asked."""
     found: set[str] = set() if reasoned else {"missing-reasoning"}
-    elements = _elements(text, start, found)
+    elements = _elements(fmt.form, text, start, found)
     placed = _place(fmt, elements, found)
     slots: dict[tuple[str, int], str] = {}
     begins: dict[tuple[str, int], int] = {}
@@ -78,12 +83,13 @@ def _span(text: str, begin: int, content: str) -> tuple[int, int]:
     return first, first + len(content)
 
 
-def _elements(text: str, start: int, found: set[str]) -> list[_Element]:
+def _elements(form: Form, text: str, start: int, found: set[str]) -> list[_Element]:
     """Cut the text into tags with their contents, noting what was wrong with the tags."""
+    tags = _TAG if form == "short" else _TIGHT_TAG
     elements: list[_Element] = []
     opened: tuple[str, str] | None = None
     begin = 0
-    for tag in _TAG.finditer(text, start):
+    for tag in tags.finditer(text, start):
         whole, slash, name, number = tag.group(0, 1, 2, 3)
         plain = len(whole) == len(slash) + len(name) + len(number) + 2
         if not (plain and name.islower()) or (len(number) > 1 and number.startswith("0")):
@@ -105,13 +111,20 @@ def _elements(text: str, start: int, found: set[str]) -> list[_Element]:
             begin = tag.end()
     if opened is not None:
         found.add("unclosed-tag")
-        elements.append(_element(opened, _first_paragraph(text[begin:]), begin))
+        whole = form != "short" and opened[0] == "answer"
+        rest = _all_of_it(text[begin:]) if whole else _first_paragraph(text[begin:])
+        elements.append(_element(opened, rest, begin))
     return elements
 
 
 def _element(opened: tuple[str, str], content: str, begin: int) -> _Element:
     name, number = opened
     return name, int(number) if number else None, content.strip(), begin
+
+
+def _all_of_it(rest: str) -> str:
+    """Give what an unclosed last answer that is a program, or a long text, most likely holds."""
+    return _CUT_CLOSING_TAG.sub("", rest.rstrip())
 
 
 def _first_paragraph(rest: str) -> str:

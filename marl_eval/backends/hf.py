@@ -54,11 +54,16 @@ def open_backend(name: str, args: Mapping[str, Any], *, batch_size: int | None) 
             f"The argument {first['loc'][0]!r} of the backend 'hf' cannot be {first['input']!r}: "
             f"{first['msg'].lower()}."
         ) from error
-    _check_exists(name)
+    check_exists(name)
     return HfBackend(name, arguments, batch_size or DEFAULT_BATCH)
 
 
-def _check_exists(name: str) -> None:
+def check_exists(name: str) -> None:
+    """See that there may be a checkpoint: a folder that holds one, or what may be an id on the hub.
+
+    Raises:
+        UserError: if there is none.
+    """
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").exists():

@@ -16,7 +16,7 @@ def import_command(
     ],
     out: Annotated[Path, typer.Option(help="Run directory; of several systems, their folder.")],
     task: Annotated[
-        str, typer.Option(help="The task that grades the answers; see 'marl-eval tasks'.")
+        str, typer.Option(help="The task that grades the answers: a name or file, as of 'run'.")
     ] = "recorded",
     layout: Annotated[
         str | None, typer.Option(help="columns, rlcr or lm-eval.  [default: seen from the columns]")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,10 @@ def run_command(
         str | None,
         typer.Option(help="backend:name, or a folder or hub id for the backend hf."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="The task; see 'marl-eval tasks'.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="The task: a name (see 'marl-eval tasks') or a .py or .yaml file."),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="File or folder of the task's data.")] = None,
     strategy: Annotated[
         str | None, typer.Option(help="multi, best-of-k or single.  [default: multi]")
@@ -94,7 +99,12 @@ def run_command(
         Path | None, typer.Option(help="YAML table of prices of a million tokens, by model.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that score; changes speed only.  [default: 1]")
+        int | None,
+        typer.Option(help="Processes; changes speed only.  [default: 1 scores, one a core judges]"),
+    ] = None,
+    sandbox_min_level: Annotated[
+        str | None,
+        typer.Option(help="Weakest isolation that programs may run in.  [default: full]"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run directory.  [default: named by the settings, in runs/]")
@@ -119,14 +129,8 @@ def run_command(
         flags[name] = None if flags[name] is None else pairs(name, flags[name])
     values.update({name: value for name, value in flags.items() if value is not None})
     settings = make_settings(values)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with _stoppable():
         result = evaluate(settings, progress=shown())
-    except KeyboardInterrupt:
-        print(
-            "\nStopped. Everything finished is stored; the same command continues.", file=sys.stderr
-        )
-        raise typer.Exit(INTERRUPTED) from None
     finish(result, allow_errors=allow_errors)
 
 
@@ -147,26 +151,53 @@ def score_command(
         Path | None, typer.Option(help="YAML table of prices of a million tokens, by model.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes that score; changes speed only.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1, help="Processes; changes speed only.  [default: 1 scores, one a core judges]"
+        ),
+    ] = None,
+    sandbox_min_level: Annotated[
+        str, typer.Option(help="Weakest isolation that programs may run in.")
+    ] = "full",
+    task: Annotated[
+        Path | None, typer.Option(help="The Python file of the run's task, if it has moved.")
+    ] = None,
     allow_errors: Annotated[
         bool, typer.Option("--allow-errors", help="Exit with 0 even if requests failed.")
     ] = False,
 ) -> None:
     """Score a run again from its directory alone, without the model or the data."""
+    from marl_eval.progress import shown
     from marl_eval.run import score
     from marl_eval.stats import interval_method
 
-    result = score(
-        run,
-        strict=strict,
-        resamples=resamples,
-        interval=interval_method(interval),
-        overlap=overlap,
-        prices=prices,
-        workers=workers,
-    )
+    with _stoppable():
+        result = score(
+            run,
+            strict=strict,
+            resamples=resamples,
+            interval=interval_method(interval),
+            overlap=overlap,
+            prices=prices,
+            workers=workers,
+            sandbox_min_level=sandbox_min_level,
+            task=task,
+            progress=shown(),
+        )
     finish(result, allow_errors=allow_errors)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Leave with what to do next if the user, or a scheduler, stops the work."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(
+            "\nStopped. Everything finished is stored; the same command continues.", file=sys.stderr
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def finish(result: Any, *, allow_errors: bool) -> None:

@@ -14,6 +14,9 @@ def show_command(
         str | None,
         typer.Option(help="Explain one example, by its id or its number (from 0)."),
     ] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="The Python file of the run's task, if it has moved.")
+    ] = None,
 ) -> None:
     """Show a run's metrics, or one example: prompt, completions, parsed answers and grades."""
     from marl_eval import show
@@ -22,7 +25,7 @@ def show_command(
     if example is None:
         show.print_table(run, read_results(run))
     else:
-        show.print_example(run, example)
+        show.print_example(run, example, task)
 
 
 def tasks_command() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from marl_eval.importing.generations import Choices, System
 from marl_eval.importing.rows import Source, open_source
 from marl_eval.importing.survey import Survey, survey
 from marl_eval.importing.writing import Written, beside, put_in_place, write_generations
-from marl_eval.plugins import load_task
+from marl_eval.judging import JudgeSettings
 from marl_eval.preparation import SCHEMA_VERSION
 from marl_eval.provenance import git_state, versions
 from marl_eval.settings import RunSettings
 from marl_eval.strategies import SetLayout, Strategy, set_layout
 from marl_eval.task import Task
+from marl_eval.task_file import find_task
 
 DEFAULT_TASK = "recorded"
 
@@ -85,7 +86,8 @@ def import_runs(
         StorageError: if the run directories cannot be written.
     """
     wishes = wishes or Wishes()
-    task = load_task(wishes.task)
+    task = find_task(wishes.task)
+    wishes = replace(wishes, task=task.name)
     source = open_source(paths)
     if layout is not None and layout not in LAYOUTS:
         raise unknown("layout named", layout, LAYOUTS)
@@ -114,6 +116,12 @@ def _import(
     source: Source, content: str, system: System, out: Path, task: Task, wishes: Wishes
 ) -> ImportedRun:
     shown = survey(system.recordings())
+    if not shown.graded and _is_judged(task):
+        raise UserError(
+            f"The task {task.name!r} grades by more than comparing texts, and a recording lacks what "
+            f"that needs. Bring its own grades (--map grades=COLUMN), or have it graded as another "
+            f"task (--task)."
+        )
     k, strategy = _elicitation(shown, wishes)
     fmt = AnswerFormat(
         k=k,
@@ -122,6 +130,7 @@ def _import(
         analysis=wishes.analysis,
         sum_to_one=wishes.exclusive,
         noun=task.noun,
+        form=task.form,
     )
     with beside(out) as temporary:
         written = write_generations(
@@ -150,6 +159,10 @@ def _import(
         }
         put_in_place(temporary, out, record)
     return ImportedRun(out, tuple(_notes(shown, fmt, layout, written)))
+
+
+def _is_judged(task: Task) -> bool:
+    return task.judge is not None and task.judge(task.options(), JudgeSettings()) is not None
 
 
 def _elicitation(shown: Survey, wishes: Wishes) -> tuple[int, Strategy]:
@@ -214,6 +227,7 @@ def _task_record(
         "examples": written.examples,
         "of": written.examples,
         "sha256": written.sha256,
+        **task.origin,
     }
 
 

@@ -103,6 +103,21 @@ FLAT = score_table(
     completion_tokens=[[10, 10]] * 3,
 )
 
+# Two questions with two sets of three programs. Of the first question, the first set's two programs
+# that compile differ in text alone, and the third is cut off; the second set repeats the first program,
+# cut off in the same place again, and one that gives the same results by another way. Of the second
+# question a set failed, and an answer of the other is missing.
+PROGRAMS = score_table(
+    [[[0, 0, W], [0, W, 0]], [[W, W, M], [M, M, M]]],
+    failed=[[False, False], [False, True]],
+    compiles=[[[1, 1, 0], [1, 0, 1]], [[1, 0, 0], [0, 0, 0]]],
+    programs=[
+        [[[1, 2, 3], [1, 3, 4]], [[1, 2, M], [M, M, M]]],
+        [[[1, 1, 3], [1, 3, 4]], [[1, 2, M], [M, M, M]]],
+        [[[1, 1, 3], [1, 3, 1]], [[1, 2, M], [M, M, M]]],
+    ],
+)
+
 BY_HAND: dict[str, list[Example]] = {
     "recall": [
         Example(QUESTIONS, ((2 / 2 + 0 / 2) / 2 + 1 / 1) / 2),
@@ -169,6 +184,13 @@ BY_HAND: dict[str, list[Example]] = {
         Example(KINDS, 1 / ((1 / 2) ** 2 + (1 / 3) ** 2 + (1 / 6) ** 2)),
         Example(QUESTIONS, 1 / (3 * (1 / 5) ** 2 + (2 / 5) ** 2)),
     ],
+    "compiles": [Example(PROGRAMS, ((2 / 3 + 2 / 3) / 2 + 1 / 3) / 2)],
+    "distinct_programs_text": [Example(PROGRAMS, ((3 + 3) / 2 + 2) / 2)],
+    "distinct_programs_syntax": [Example(PROGRAMS, ((2 + 3) / 2 + 2) / 2)],
+    "distinct_programs_behaviour": [Example(PROGRAMS, ((2 + 2) / 2 + 2) / 2)],
+    "distinct_programs_text_of_all": [Example(PROGRAMS, 4)],
+    "distinct_programs_syntax_of_all": [Example(PROGRAMS, 3)],
+    "distinct_programs_behaviour_of_all": [Example(PROGRAMS, 2)],
     "overlap_3gram": [Example(QUESTIONS, 0.4)],
     "overlap_4gram": [Example(QUESTIONS, 0.4 / 2)],
     "overlap_jaccard": [Example(QUESTIONS, 0.4 / 3)],

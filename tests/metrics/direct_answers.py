@@ -145,6 +145,18 @@ def _overlap(name: str) -> Direct:
     return direct
 
 
+def _programs(sense: int) -> Direct:
+    return _over_sets(lambda q, s: len({a.programs[sense] for a in s.answers}))
+
+
+def _programs_of_all(sense: int) -> Direct:
+    def direct(table: ScoreTable) -> float:
+        whole = [q for q in questions(table) if q.whole]
+        return mean(len({a.programs[sense] for s in q.sets for a in s.answers}) for q in whole)
+
+    return direct
+
+
 def _error_rate(table: ScoreTable) -> float:
     return mean(float(s.failed) for q in questions(table) for s in q.sets)
 
@@ -265,6 +277,12 @@ METRICS: dict[str, Direct] = {
     "repeated_share": _repeated_share,
     "effective_answers_1": _pooled(_shannon),
     "effective_answers_2": _pooled(_simpson),
+    "compiles": _over_sets(lambda q, s: sum(a.compiles for a in s.answers) / s.k),
+    **{
+        f"distinct_programs_{sense}{which}": of(place)
+        for place, sense in enumerate(["text", "syntax", "behaviour"])
+        for which, of in (("", _programs), ("_of_all", _programs_of_all))
+    },
     **{name: _overlap(name) for name in OVERLAPS},
     "format_ok": _over_sets(lambda q, s: s.strict),
     "answered": _over_sets(lambda q, s: len(s.answers) / s.k),

@@ -64,6 +64,11 @@ def tables(draw: st.DrawFn, *, full: bool = False) -> ScoreTable:
                 _choices(draw, [0, 3, 0, np.nan], per_set), completion_tokens
             ).tolist(),
             "price": Price(2, 8, "USD"),
+            "compiles": (~missing & _choices(draw, [True, True, False], cube)).tolist(),
+            "programs": [
+                np.where(missing, M, _choices(draw, list(range(n)), cube)).tolist()
+                for n in (5, 4, 3)
+            ],
         }
     return score_table(
         np.where(missing, M, np.where(in_gold, kind, W)).tolist(),

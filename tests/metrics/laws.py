@@ -74,6 +74,8 @@ def without_what_failed(table: ScoreTable) -> ScoreTable:
         table,
         gold=np.where(answers, M, table.gold),
         same_as=np.where(answers, M, table.same_as),
+        compiles=table.compiles & ~answers,
+        programs={name: np.where(answers, M, own) for name, own in table.programs.items()},
         confidence=np.where(answers, np.nan, table.confidence),
         derived={name: np.where(answers, np.nan, own) for name, own in table.derived.items()},
         probability=np.where(answers, np.nan, table.probability),

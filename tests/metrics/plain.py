@@ -11,7 +11,10 @@ from marl_eval.score_table import MISSING, ScoreTable
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that was given; ``label`` is the same for answers that are the same."""
+    """An answer that was given; ``label`` is the same for answers that are the same.
+
+    ``programs`` are its classes by text, by syntax and by behaviour.
+    """
 
     position: int
     generation: int
@@ -21,6 +24,8 @@ class Answer:
     weight: float
     truth: bool | None
     probability: float | None
+    compiles: bool
+    programs: tuple[int, ...]
 
     @property
     def right(self) -> bool:
@@ -112,6 +117,8 @@ def questions(table: ScoreTable, source: str = "") -> list[Question]:
             weight=float(table.weight[place]),
             truth=None if truth is None else truth > 0,
             probability=_known(table.probability[place]),
+            compiles=bool(table.compiles[place]),
+            programs=tuple(int(own[place]) for own in table.programs.values()),
         )
 
     def answer_set(example: int, set_: int) -> AnswerSet:

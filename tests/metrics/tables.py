@@ -14,7 +14,15 @@ from marl_eval.matching import WRONG
 from marl_eval.metric import Array, Metric, Statistics
 from marl_eval.money import Price
 from marl_eval.plugins import load_metric_families
-from marl_eval.score_table import MISSING, OVERLAPS, SET, ScoreTable, Shape, set_confidence
+from marl_eval.score_table import (
+    MISSING,
+    OVERLAPS,
+    PROGRAMS,
+    SET,
+    ScoreTable,
+    Shape,
+    set_confidence,
+)
 
 W, M = WRONG, MISSING
 Cube = Sequence[Sequence[Sequence[int]]]
@@ -47,6 +55,8 @@ def score_table(
     frequency: Stated | None = None,
     overlaps: Sequence[Sequence[float | None]] | None = None,
     price: Price | None = None,
+    compiles: Cube | None = None,
+    programs: Sequence[Cube] | None = None,
 ) -> ScoreTable:
     """Build a table from grades nested by example, set and position.
 
@@ -54,7 +64,8 @@ def score_table(
     enough; nothing failed; everything is well formed; a set costs 20 prompt tokens and 10 more, the
     first 6 of them reasoning; examples lie in the two halves by turns. ``weights`` are those of each
     example's gold answers; ``overlaps`` [example, generation] are those of trigrams, of which the other
-    three kinds are a half, a third and a quarter.
+    three kinds are a half, a third and a quarter. ``programs`` are the classes by text, by syntax and by
+    behaviour.
     """
     grades = np.array(gold, dtype=np.int64)
     examples, sets, k = grades.shape
@@ -89,6 +100,7 @@ def score_table(
         truth=truth is not None,
         overlap=overlaps is not None,
         price=price,
+        programs=programs is not None,
     )
     alike = None if overlaps is None else _floats(overlaps, (examples, sets * members))
     best = np.full(examples, np.nan)
@@ -99,6 +111,11 @@ def score_table(
         asked=own,
         gold=grades,
         same_as=classes,
+        compiles=np.zeros(grades.shape, bool) if compiles is None else np.array(compiles) > 0,
+        programs={
+            name: _by_first_place(np.array(own, dtype=np.int64))
+            for name, own in zip(PROGRAMS, programs or [], strict=programs is not None)
+        },
         rank=rank,
         confidence=stated,
         derived=derived,
@@ -211,10 +228,17 @@ def lose(table: ScoreTable, place: Place) -> ScoreTable:
     derived = {name: own.copy() for name, own in table.derived.items()}
     for own in derived.values():
         own[place] = np.nan
+    compiles = table.compiles.copy()
+    compiles[place] = False
+    programs = {name: own.copy() for name, own in table.programs.items()}
+    for classes in programs.values():
+        classes[place] = M
     return changed(
         table,
         gold=gold,
         same_as=same_as,
+        compiles=compiles,
+        programs=programs,
         confidence=confidence,
         derived=derived,
         probability=probability,
@@ -290,6 +314,7 @@ def full_shapes() -> list[Shape]:
             truth=True,
             overlap=True,
             price=Price(2, 8, "USD"),
+            programs=True,
         )
         for members in (1, 3)
         for reference in _REFERENCES

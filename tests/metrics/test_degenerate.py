@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log, sqrt
 from typing import Any, NamedTuple
 
@@ -31,6 +31,15 @@ def run(
             for example in gold
         ]
 
+    def classes(of: Callable[[int, int], int]) -> list[list[list[int]]]:
+        return [
+            [
+                [M if grade == M else of(10 * row + i, grade) for i, grade in enumerate(set_)]
+                for row, set_ in enumerate(example)
+            ]
+            for example in gold
+        ]
+
     usual: dict[str, Any] = {
         "confidence": everywhere(confidence),
         "frequency": everywhere(1.0),
@@ -43,6 +52,13 @@ def run(
         "exclusive": True,
         "overlaps": [[0.5] * len(example) for example in gold],
         "price": Price(2, 8, "USD"),
+        # Programs that compile if they are right; texts all differ, and all behave the same.
+        "compiles": [[[grade >= 0 for grade in set_] for set_ in example] for example in gold],
+        "programs": [
+            classes(lambda place, grade: place),
+            classes(lambda place, grade: grade + 9),
+            classes(lambda place, grade: 0),
+        ],
     }
     return score_table(gold, **(usual | known))
 
@@ -75,6 +91,7 @@ BRIER_PARTS = "brier_(reliability|resolution|uncertainty)"
 RANKED = "auroc|auroc_frequency|auprc|set_auroc"
 OF_SETS = "set_ece|correct_bias|correct_error|sum_above_one"
 OF_FREQUENCY = "(brier_answered|ece|smooth_ece|log_score)_frequency"
+TEXT, SYNTAX, BEHAVIOUR = (f"distinct_programs_{w}" for w in ("text", "syntax", "behaviour"))
 NO_RIGHT_ANSWER = "tokens_per_correct_answer|money_per_correct_answer|tokens_to_recall@.*"
 RISKS = "aurc|aurc_frequency|risk@.*"
 CERTAIN_AND_WRONG = -log(2.220446049250313e-16)
@@ -84,7 +101,7 @@ SITUATIONS = {
         run([[[M, M], [M, M]], [[M, M], [M, M]]], None),
         COSTS
         | {
-            f"{FOUND}|{FIRST}|{PATIENT}|answered|error_rate": 0,
+            f"{FOUND}|{FIRST}|{PATIENT}|answered|error_rate|compiles": 0,
             "distinct.*|effective_answers_[12]|recall_token_area": 0,
             f"multi_brier|multi_brier_frequency|set_brier|{RISKS}": 1,
             "probability_brier|probability_error|distribution_distance|format_ok": 1,
@@ -104,8 +121,10 @@ SITUATIONS = {
         COSTS
         | {
             "recall|capped_recall|precision|f1|mass_covered|(recall|mass)@[24]": 1,
-            f"{FIRST}|{PATIENT}|answered|format_ok|auprc": 1,
-            "correct_answers|correct@[24]|distinct.*|effective_answers_[12]": 2,
+            f"{FIRST}|{PATIENT}|answered|format_ok|auprc|compiles|{BEHAVIOUR}.*": 1,
+            "correct_answers|correct@[24]|distinct(_answers.*|@.*)|effective_answers_[12]": 2,
+            f"{TEXT}|{SYNTAX}.*": 2,
+            f"{TEXT}_of_all": 4,
             f"multi_brier.*|{OF_STATED}|{BRIER_PARTS}|{OF_FREQUENCY}|{RISKS}": 0,
             "set_brier|set_ece|correct_bias|correct_error|error_rate|repeated_share|regret": 0,
             "sum_above_one": 1,
@@ -127,8 +146,8 @@ SITUATIONS = {
         run([[[W, W], [W, W]], [[W, W], [W, W]]], 1.0),
         COSTS
         | {
-            f"{FOUND}|{FIRST}|{PATIENT}|error_rate|repeated_share|recall_token_area": 0,
-            "answered|format_ok|sum_above_one": 1,
+            f"{FOUND}|{FIRST}|{PATIENT}|error_rate|repeated_share|recall_token_area|compiles": 0,
+            f"answered|format_ok|sum_above_one|{SYNTAX}.*|{BEHAVIOUR}.*": 1,
             "multi_brier|multi_brier_frequency|set_brier|set_ece|brier_reliability": 1,
             "(brier_answered|ece|smooth_ece)(_frequency)?|mce|ece_debiased|ece_equal_mass": 1,
             "probability_brier|probability_error|distribution_distance": 1,
@@ -136,8 +155,8 @@ SITUATIONS = {
             "log_score|log_score_frequency": CERTAIN_AND_WRONG,
             "brier_resolution|brier_uncertainty|sharpness": 0,
             "multi_brier_sum|correct_bias|correct_error": 2,
-            "distinct_answers|distinct@2": 2,
-            "distinct_answers_of_all|distinct@4|effective_answers_[12]": 4,
+            f"distinct_answers|distinct@2|{TEXT}": 2,
+            f"distinct_answers_of_all|distinct@4|effective_answers_[12]|{TEXT}_of_all": 4,
             "regret": 0.5,
             "tokens_per_distinct_answer": 20 / 4,
             f"{RANKED}|{NO_RIGHT_ANSWER}|conformal_.*": NAN,
@@ -147,7 +166,7 @@ SITUATIONS = {
         run([[[0]]], 0.75, gold_size=[1], weights=[[1]], probability=[[[0.5]]]),
         {
             "recall|capped_recall|precision|f1|correct_answers|mass_covered|pass@1|hit@1": 1,
-            f"{PATIENT}|distinct_answers|answered|format_ok|auprc": 1,
+            f"{PATIENT}|distinct_answers|answered|format_ok|auprc|compiles|distinct_programs.*": 1,
             "error_rate|repeated_share|regret|sum_above_one|multi_brier_frequency": 0,
             f"{OF_FREQUENCY}|{RISKS}": 0,
             "multi_brier|multi_brier_sum|brier_answered|brier_reliability|set_brier": 0.25**2,
@@ -170,7 +189,10 @@ SITUATIONS = {
         run([[[0, W], [0, W]], [[1, W], [1, W]]], None, frequency=[[[1, 0.5]] * 2] * 2),
         COSTS
         | {
-            "recall|capped_recall|precision|f1|recall@[24]": 1 / 2,
+            "recall|capped_recall|precision|f1|recall@[24]|compiles": 1 / 2,
+            f"{TEXT}|{SYNTAX}.*": 2,
+            f"{TEXT}_of_all": 4,
+            f"{BEHAVIOUR}.*": 1,
             "mass_covered|mass@[24]": (0.75 + 0.25) / 2,
             f"correct_answers|correct@[24]|{FIRST}|answered|format_ok": 1,
             # Without a probability nothing belongs to the differential.
@@ -219,7 +241,11 @@ SITUATIONS = {
             "regret|.*tokens.*|money_.*|recall_token_area|conformal_.*": NAN,
             "recall|capped_recall|precision|f1|DD.*|recall@2": (1 / 2 + 0) / 2,
             "correct_answers|pass@1|hit@[12]|correct@2|recall@4": 1 / 2,
-            "correct@4|hit@4|format_ok|answered": 1,
+            f"correct@4|hit@4|format_ok|answered|{BEHAVIOUR}.*": 1,
+            "compiles": (1 / 2 + 0) / 2,
+            SYNTAX: (2 + 1) / 2,
+            f"{TEXT}|{SYNTAX}_of_all": 2,
+            f"{TEXT}_of_all": 4,
             "error_rate|repeated_share|sum_above_one": 0,
             "distinct_answers|distinct@2": 2,
             "distinct_answers_of_all|distinct@4|effective_answers_[12]": 4,
@@ -249,10 +275,11 @@ SITUATIONS = {
             "mass_covered|mass@[24]": NAN,
             "recall|capped_recall|precision|f1|correct_answers|(recall|correct)@[24]": 0,
             f"{FIRST}|{PATIENT}|error_rate|repeated_share|recall_token_area|sum_above_one": 0,
+            "compiles": 0,
             "answered": 3 / 4,
-            "format_ok": 1,
-            "distinct_answers|distinct@2": (2 + 1) / 2,
-            "distinct_answers_of_all|distinct@4|effective_answers_[12]": 3,
+            f"format_ok|{SYNTAX}.*|{BEHAVIOUR}.*": 1,
+            f"distinct_answers|distinct@2|{TEXT}": (2 + 1) / 2,
+            f"distinct_answers_of_all|distinct@4|effective_answers_[12]|{TEXT}_of_all": 3,
             "tokens_per_distinct_answer": 20 / 3,
             "regret": 0.5,
             "multi_brier|probability_brier": (0.5**2 + (0.5**2 + 1) / 2) / 2,

@@ -30,6 +30,7 @@ LOOKED_UP = {
     "arXiv:1909.10155": "Kumar",
     "arXiv:2005.00771": "Boratko",
     "arXiv:2104.08663": "Thakur",
+    "arXiv:2105.09938": "Hendrycks",
     "arXiv:2107.03374": "Chen",
     "arXiv:2107.07511": "Angelopoulos",
     "arXiv:2205.09148": "",
@@ -59,7 +60,7 @@ CASES = list(BY_NAME.values())
 
 def told_name(metric: Metric) -> str:
     """Give the name that the formula of a metric is told under: that of its curve or kind."""
-    name = re.sub("_(frequency|logprob|text)$", "", metric.name)
+    name = re.sub("(?<!programs)_(frequency|logprob|text)$", "", metric.name)
     of_a_kind = metric.curve is not None or name.startswith(("hit@", "conformal_"))
     return re.sub("@[0-9.]+$", "@", name) if of_a_kind else name
 

@@ -28,7 +28,7 @@ from tests.metrics.tables import (
 
 HEADLINES = re.compile(
     r"recall|capped_recall|correct_answers|mass_covered|(recall|correct|mass|pass|distinct)@[2-6]"
-    r"|hit@6|distinct_answers|DDR|GTPA|multi_brier(_sum|_frequency)?|set_brier|regret"
+    r"|hit@6|distinct_answers|compiles|distinct_programs_(text|syntax|behaviour)|DDR|GTPA|multi_brier(_sum|_frequency)?|set_brier|regret"
     r"|probability_(brier|error)|distribution_distance|recall_token_area"
 )
 """Metrics whose docstrings promise that no failure can improve them."""

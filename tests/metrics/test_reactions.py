@@ -18,7 +18,10 @@ from tests.metrics.drawing import tables
 from tests.metrics.laws import assert_same
 from tests.metrics.tables import W, changed, metrics_of, value
 
-PER_ANSWER = ["gold", "same_as", "rank", "confidence", "weight", "truth", "probability", "derived"]
+PER_ANSWER = [
+    "gold", "same_as", "rank", "confidence", "weight", "truth", "probability",
+    "derived", "compiles", "programs",
+]  # fmt: skip
 PER_SET = [
     "failed", "set_confidence", "strict",
     "prompt_tokens", "completion_tokens", "reasoning_tokens",
@@ -29,7 +32,7 @@ def each_array(table: ScoreTable, names: list[str], change: Any) -> ScoreTable:
     """Give the table with some of its arrays changed."""
     parts: dict[str, Any] = {
         name: {source: change(own) for source, own in getattr(table, name).items()}
-        if name == "derived"
+        if name in ("derived", "programs")
         else change(getattr(table, name))
         for name in names
     }
@@ -83,7 +86,7 @@ def test_no_metric_reacts_to_an_exchange_of_wrong_answers_of_equal_confidence(
         result[example, set_, to] = own[example, set_, from_]
         return result
 
-    equal = ["confidence", "truth", "derived"]
+    equal = ["confidence", "truth", "derived", "compiles", "programs"]
     table = changed(each_array(table, equal, lambda own: put(own, [one], [other])))
     names = [name for name in PER_ANSWER if name != "rank"]
     exchanged = each_array(table, names, lambda own: put(own, [one, other], [other, one]))
@@ -105,6 +108,8 @@ REACTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "probability_.*|distribution_distance|regret",
     ),
     "the truth": ({"truth": 1.0}, "GTPA.*"),
+    "syntax errors": ({"compiles": True}, "compiles"),
+    "programs": ({"programs": 0}, "distinct_programs_.*"),
     "weights": ({"weight": 0.2, "weight_total": 1.0}, "mass.*"),
     "other sources": ({"derived": 0.6}, ".*_frequency"),
     "the size of the gold set": (

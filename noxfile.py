@@ -10,6 +10,8 @@ nox.options.error_on_missing_interpreters = True
 
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE / "constraints.txt"
+BY_FILE = ["-n", "auto", "--dist", "loadfile"]
+"""One process a core, each file of tests in one of them."""
 
 
 def install(session: nox.Session, *what: str) -> None:
@@ -33,14 +35,17 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    install(session, "-e", ".[hf,test]")
-    session.run("pytest", "-m", "not integration", *session.posargs)
+    install(session, "-e", ".[code,hf,test]")
+    session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Run a real model on real data: needs MARL_EVAL_SMOLLM2, the folder of its checkpoint."""
-    install(session, "-e", ".[hf,test]")
+    """Run a real model on real data: needs MARL_EVAL_SMOLLM2, the folder of its checkpoint.
+
+    And the long tests of the sandbox: every published problem, and ten thousand programs.
+    """
+    install(session, "-e", ".[code,hf,test]")
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
     session.run("pytest", "-m", "integration", *session.posargs)
@@ -49,6 +54,8 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print every measured figure beside its aim."""
-    install(session, "-e", ".[hf,test]")
+    install(session, "-e", ".[code,hf,test]")
+    # Its module of evaluation alone is measured, which needs few of the packages that it asks for.
+    install(session, "--no-deps", "evalplus")
     for script in sorted((HERE / "benchmarks").glob("*.py")):
         session.run("python", str(script))

@@ -158,6 +158,8 @@ def answered(rng: np.random.Generator, asked: Questions, system: System) -> Scor
         prompt_tokens=np.repeat(prompt[:, None], SETS, axis=1),
         completion_tokens=tokens,
         reasoning_tokens=np.floor(0.8 * tokens),
+        compiles=np.zeros(cube, dtype=np.bool_),
+        programs={},
         overlaps=dict.fromkeys(OVERLAPS, alike),
     )
 

@@ -93,6 +93,7 @@ def test_of_several_answers_the_grades_are_kept_and_the_un_numbered_confidence_i
     assert record(run)["format"] == {
         "k": 2, "confidence": True, "reasoning": True, "analysis": False, "sum_to_one": False,
         "noun": "answer",
+        "form": "short",
     }  # fmt: skip
 
 

@@ -313,8 +313,10 @@ def test_leaving_early_ends_what_runs_at_once() -> None:
             assert (number, report.passed) == (0, True)
             running = descendants()
             break
-        assert left_after(running) == []
+        # A worker that was between two jobs lives on; its two processes of a server are all it has.
+        assert len(left_after(running)) in (0, 3)
         assert reports(pool, [Job(DOUBLE, TWICE)] * 4)[3].passed
+    assert left_after(running) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, GeneratorExit])

@@ -11,7 +11,7 @@ KEEPS = {
     "full": "a program has no network, no files but Python's own and an empty scratch directory, no "
     "other process to see, and cannot start any",
     "filtered": "a program cannot start processes, open sockets or change files; it can read what "
-    "everybody on this machine may read",
+    "the user may read (as root: what nobody may read)",
     "limits": "a program is held only in time and memory; it can do what the user may do (as root: "
     "what nobody may do)",
 }

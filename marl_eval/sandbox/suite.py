@@ -12,7 +12,6 @@ mean it to be caught.)
 
 from __future__ import annotations
 
-import ast
 import builtins
 import random
 import signal
@@ -27,13 +26,13 @@ from typing import Any
 
 import orjson
 
+from marl_eval.sandbox.assertions import FAILED, RAISED, Recorded, compile_recording
 from marl_eval.sandbox.inside.plain import NotPlainError
 from marl_eval.sandbox.levels import SHARED
 from marl_eval.sandbox.limits import Limits
 from marl_eval.sandbox.sandbox import Ended, Sandbox
 from marl_eval.sandbox.session import Session, SessionOverError
 
-_FAILED, _RAISED = "__assertion_failed__", "__assertion_raised__"
 _MOST_TOLD = 3
 _LONGEST = 300
 
@@ -133,61 +132,25 @@ class _Record:
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     prelude: CodeType
-    code: CodeType
-    asserted: dict[int, str]
+    tests: Recorded
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _compile(suite: Suite) -> _Compiled:
-    tree = ast.parse(suite.code, "<tests>")
-    asserted: dict[int, str] = {}
-    recording = _Recording(asserted).visit(tree)
-    ast.fix_missing_locations(recording)
-    return _Compiled(
-        compile(suite.prelude, "<prelude>", "exec", dont_inherit=True),
-        compile(recording, "<tests>", "exec", dont_inherit=True),
-        asserted,
-    )
-
-
-class _Recording(ast.NodeTransformer):
-    """Puts a record in place of each assertion's exception; numbers the assertions."""
-
-    def __init__(self, asserted: dict[int, str]) -> None:
-        self._asserted = asserted
-
-    def visit_Try(self, node: ast.Try) -> ast.AST:
-        """Leave alone what may be caught."""
-        return node if node.handlers else self.generic_visit(node)
-
-    def visit_TryStar(self, node: ast.TryStar) -> ast.AST:
-        """Leave alone what may be caught."""
-        return node
-
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        """Turn ``assert test`` into ``if not test: record``, in a ``try`` that records as well."""
-        number = len(self._asserted)
-        self._asserted[number] = ast.unparse(node)[:_LONGEST]
-        failed = ast.If(
-            ast.UnaryOp(ast.Not(), node.test), [ast.Expr(_call(_FAILED, ast.Constant(number)))], []
-        )
-        raised = ast.Expr(_call(_RAISED, ast.Constant(number), ast.Name("__error__", ast.Load())))
-        handler = ast.ExceptHandler(ast.Name("Exception", ast.Load()), "__error__", [raised])
-        return ast.copy_location(ast.Try([failed], [handler], [], []), node)
-
-
-def _call(name: str, *arguments: ast.expr) -> ast.Call:
-    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+    prelude = compile(suite.prelude, "<prelude>", "exec", dont_inherit=True)
+    return _Compiled(prelude, compile_recording(suite.code))
 
 
 def _run_apart(session: Session, suite: Suite, compiled: _Compiled, record: _Record) -> None:
     """Run the tests here, calling across the boundary."""
 
     def failed(number: int) -> None:
-        record.add(f"{compiled.asserted[number]}  # {_last_call(session)}")
+        record.add(f"{compiled.tests.asserted(number)}  # {_last_call(session)}")
 
     def raised(number: int, error: Exception) -> None:
-        record.add(f"{compiled.asserted[number]}  # {_in_words(error)}; {_last_call(session)}")
+        record.add(
+            f"{compiled.tests.asserted(number)}  # {_in_words(error)}; {_last_call(session)}"
+        )
 
     space: dict[str, Any] = {"__builtins__": builtins, "__name__": "tests"}
     random.seed(0)
@@ -195,8 +158,8 @@ def _run_apart(session: Session, suite: Suite, compiled: _Compiled, record: _Rec
         exec(compiled.prelude, space)
         for name in suite.names:
             space[name] = _caller(session, name)
-        space[_FAILED], space[_RAISED] = failed, raised
-        exec(compiled.code, space)
+        space[FAILED], space[RAISED] = failed, raised
+        exec(compiled.tests.code, space)
         if suite.check is not None:
             space[suite.check](space[suite.names[0]])
     except SessionOverError:

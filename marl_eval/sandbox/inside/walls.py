@@ -5,9 +5,10 @@ Three levels, each with all of what the weaker ones have:
     full       user, mount, PID, network, IPC and UTS namespaces; a root directory with Python's own
                files and nothing else, read-only
     filtered   a filter of system calls: no processes, no sockets, no tracing, no signals to others;
-               without the namespaces of ``full``, no file can be changed either, but files that
-               everybody may read can be read
-    limits     limits on time, memory, files; no new privileges; root becomes nobody
+               without the namespaces of ``full``, no file can be changed either, but what the user
+               may read can be read (as root, who becomes nobody: what nobody may read)
+    limits     limits on time, memory, files; no processes or threads beside the program's own; no new
+               privileges; root becomes nobody
 
 At ``full`` the rights of root, where there are any, are used only to find Python's files; then root
 becomes nobody and goes on as any user would.

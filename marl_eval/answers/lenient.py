@@ -25,6 +25,7 @@ _TAG = re.compile(
 _TIGHT_TAG = re.compile(
     r"<(/?)(answer|confidence|analysis)_?([0-9]{0,6})>", re.IGNORECASE | re.ASCII
 )
+_FENCE = re.compile(r"^[ \t]{0,3}```", re.MULTILINE)
 # Sums of rounded decimals: 0.1 + 0.2 + 0.7 must not pass for more than 1.
 _SUM_TOLERANCE = 1e-9
 
@@ -43,6 +44,11 @@ def read_leniently(
     """Read the answers from ``start`` on; ``reasoned`` says that the reasoning is as asked."""
     found: set[str] = set() if reasoned else {"missing-reasoning"}
     elements = _elements(fmt.form, text, start, found)
+    if fmt.form == "program" and all(name != "answer" for name, _, _, _ in elements):
+        fenced = _fenced(fmt, text, start)
+        if fenced:
+            found.add("no-tags")
+            elements = fenced + elements
     placed = _place(fmt, elements, found)
     slots: dict[tuple[str, int], str] = {}
     begins: dict[tuple[str, int], int] = {}
@@ -114,6 +120,21 @@ def _elements(form: Form, text: str, start: int, found: set[str]) -> list[_Eleme
         whole = form != "short" and opened[0] == "answer"
         rest = _all_of_it(text[begin:]) if whole else _first_paragraph(text[begin:])
         elements.append(_element(opened, rest, begin))
+    return elements
+
+
+def _fenced(fmt: AnswerFormat, text: str, start: int) -> list[_Element]:
+    """Give the programs that stand in fences where no tag holds any, in their order.
+
+    For one program it is the whole text: which of several fences holds it, is for the task to say.
+    """
+    marks = [mark.span() for mark in _FENCE.finditer(text, start)]
+    if fmt.k == 1:
+        return [("answer", None, text[start:].strip(), start)] if marks else []
+    elements: list[_Element] = []
+    for place, (opening, _) in enumerate(marks[: 2 * fmt.k : 2]):
+        closing = marks[2 * place + 1][1] if 2 * place + 1 < len(marks) else len(text)
+        elements.append(("answer", place + 1, text[opening:closing].strip(), opening))
     return elements
 
 

@@ -16,6 +16,7 @@ DEVIATIONS = {
     "repeated-tag": "a tag occurs again; its last content counts",
     "order": "the tags are not in the order asked for",
     "unclosed-tag": "a tag is not closed",
+    "no-tags": "no answer stands in a tag; programs were read from their fences",
     "stray-tag": "a closing tag closes nothing",
     "tag-spelling": "a tag is written with capitals or spaces",
     "numbering": "a tag has a number where none was asked for, or none where one was",

@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 
 from marl_eval.errors import UserError
@@ -59,6 +60,9 @@ class Pool:
         self.workers = workers if workers is not None else len(os.sched_getaffinity(0))
         limits = limits if limits is not None else Limits()
         self._opening = Opening(limits, min_level, tuple(packages))
+        cores = sorted(os.sched_getaffinity(0))
+        # With more workers than cores, the kernel shares the cores out better than we could.
+        self._cores = cores if self.workers <= len(cores) else []
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
         self._lock = threading.Lock()
@@ -68,7 +72,7 @@ class Pool:
     def __enter__(self) -> Pool:
         # One tells whether it can be done at all; the rest are started when they are needed.
         try:
-            first = Worker(self._opening)
+            first = self._new_worker()
         except LostError:
             told = "The process that tests programs ended when it was started."
             raise UserError(told) from None
@@ -91,6 +95,7 @@ class Pool:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.close()
+            self._free(worker.core)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Report]]:
         """Test programs; give the number of each job with its report, as they are finished.
@@ -190,13 +195,28 @@ class Pool:
         reason = f"the process of the tests was lost {_TRIES} times"
         return self._unfinished(reason, timed_out=False)
 
+    def _new_worker(self) -> Worker:
+        """Start a worker, on a core that no other has where there are enough of them."""
+        with self._lock:
+            core = self._cores.pop(0) if self._cores else None
+        try:
+            return Worker(replace(self._opening, core=core))
+        except BaseException:
+            self._free(core)
+            raise
+
+    def _free(self, core: int | None) -> None:
+        if core is not None:
+            with self._lock:
+                self._cores.append(core)
+
     @contextmanager
     def _taken(self, left: threading.Event) -> Iterator[Worker]:
         """Take a worker that is idle, or a new one, for one job."""
         with self._lock:
             worker = self._idle.pop() if self._idle else None
         if worker is None:
-            worker = Worker(self._opening)
+            worker = self._new_worker()
         with self._lock:
             self._busy.add(worker)
             if left.is_set() or not self._open:
@@ -210,6 +230,7 @@ class Pool:
                     self._idle.append(worker)
             if worker.lost:
                 worker.close()
+                self._free(worker.core)
 
     def _unfinished(self, reason: str, *, timed_out: bool) -> Report:
         return Report(

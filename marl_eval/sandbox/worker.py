@@ -26,11 +26,17 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The first message: how the worker's sandbox is to be."""
+    """The first message: how the worker's sandbox is to be.
+
+    ``core`` is the processor to stay on, with everything that is started, None for any. The tests, the
+    server and the program wait for each other in turn, so a second core would bring them nothing
+    and waking it costs more than a call.
+    """
 
     limits: Limits
     min_level: str
     packages: tuple[str, ...]
+    core: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
     opening = receive(jobs)
     assert isinstance(opening, Opening)
+    if opening.core is not None:
+        os.sched_setaffinity(0, {opening.core})
     sandbox = Sandbox(opening.limits, min_level=opening.min_level, packages=opening.packages)
     try:
         with sandbox:

@@ -36,6 +36,7 @@ class Worker:
 
     def __init__(self, opening: Opening) -> None:
         self._limits = opening.limits
+        self.core = opening.core
         # Modules are found where this process finds them, and the tests hash as they do every time.
         start = f"import sys; sys.path[:] = {sys.path!r}; {_START}"
         self._process = subprocess.Popen(

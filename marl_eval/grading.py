@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from marl_eval.answers import AnswerFormat
-from marl_eval.judged_answers import UNTOLD, in_arrays
-from marl_eval.judgements import Findings
+from marl_eval.judging.findings import UNTOLD, in_arrays
+from marl_eval.judging.judgements import Findings
 from marl_eval.matching import WRONG
 from marl_eval.reading import Reader, Readings, Stages, read_generations
 from marl_eval.score_rows import Graded, lay_out

@@ -20,7 +20,7 @@ from marl_eval.provenance import git_state, versions
 from marl_eval.settings import RunSettings
 from marl_eval.strategies import generation_format
 from marl_eval.task import Dataset, Task, TaskOptions, choose, hold_out, read_options
-from marl_eval.task_file import find_task
+from marl_eval.task_files import find_task
 from marl_eval.types import Example, Sampling
 
 SCHEMA_VERSION = 1

@@ -18,9 +18,9 @@ from marl_eval.backends import Backend
 from marl_eval.errors import UserError
 from marl_eval.followup import STAGES, follow_up_plan
 from marl_eval.identity import default_path, differences, identity
-from marl_eval.judgements import judging_context, opened_judge
 from marl_eval.judging import DEFAULT_ISOLATION, JudgeSettings
-from marl_eval.judging_stage import judge_answers
+from marl_eval.judging.judgements import judging_context, opened_judge
+from marl_eval.judging.stage import judge_answers
 from marl_eval.line_index import index_lines
 from marl_eval.lines import Appender
 from marl_eval.money import read_price

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from marl_eval.estimators.overlap import overlaps
-from marl_eval.judged_answers import JudgedAnswers
+from marl_eval.judging.findings import JudgedAnswers
 from marl_eval.reading import Readings, Stages
 from marl_eval.score_table import (
     MISSING,

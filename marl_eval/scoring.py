@@ -22,8 +22,8 @@ from marl_eval.answers import AnswerFormat
 from marl_eval.blocks import Blocks, no_garbage_collection
 from marl_eval.errors import UserError, storage_error
 from marl_eval.grading import Scorer, grade_block
-from marl_eval.judgements import opened_judge, read_findings
 from marl_eval.judging import JudgeSettings
+from marl_eval.judging.judgements import opened_judge, read_findings
 from marl_eval.line_index import index_lines
 from marl_eval.money import Price
 from marl_eval.parallel import in_order
@@ -31,7 +31,7 @@ from marl_eval.score_table import SCHEMA, SET, Array, Shape
 from marl_eval.store import SCORES, RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Task
-from marl_eval.task_file import task_of
+from marl_eval.task_files import task_of
 
 _MOST_LEVELS, _GRID = 4096, 1024
 _REPETITIVE = ["example", "answer", "isolation", "finish_reason", "deviations"]

@@ -18,8 +18,8 @@ from marl_eval.answers import DEVIATIONS
 from marl_eval.catalogue import catalogue
 from marl_eval.errors import UserError
 from marl_eval.grading import grade_block
-from marl_eval.judgements import Judgement, answer_hash, read_findings
 from marl_eval.judging import Judged, Program
+from marl_eval.judging.judgements import Judgement, answer_hash, read_findings
 from marl_eval.line_index import index_lines
 from marl_eval.lines import read_lines
 from marl_eval.plugins import found, load_task

@@ -55,7 +55,7 @@ class Task:
     opens what grades answers where that takes work (see ``marl_eval.judging``). ``graded``: answers are
     right or wrong; where they are neither, no confidences are asked for and nothing is told that
     rests on grades. ``origin`` is set for a task that is a file: what ``run.json`` has to tell of it
-    (see ``marl_eval.task_file``).
+    (see ``marl_eval.task_files``).
     """
 
     name: str

@@ -15,7 +15,7 @@ from marl_eval.score_table import BLOCK
 from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Grade
-from marl_eval.task_file import task_of
+from marl_eval.task_files import task_of
 from marl_eval.types import Completion, Example, Recorded
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from pydantic import Field
 
 from marl_eval.data_source import Published, read_published
 from marl_eval.judging import Judge, JudgeSettings
+from marl_eval.judging.partition import Partition, open_partition
 from marl_eval.normalization import name_key
-from marl_eval.partition import Partition, open_partition
 from marl_eval.rows import Row, text
 from marl_eval.task import Dataset, Task, TaskOptions
 from marl_eval.types import Example

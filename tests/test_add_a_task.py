@@ -137,8 +137,8 @@ def test_without_the_package_there_is_no_such_task() -> None:
 
 
 def test_the_guide_names_every_field_of_the_files() -> None:
-    from marl_eval.data_rows import FIELDS, GOLD_FIELDS
-    from marl_eval.data_task import TaskFile
+    from marl_eval.task_files.data_rows import FIELDS, GOLD_FIELDS
+    from marl_eval.task_files.data_task import TaskFile
 
     for field in (*FIELDS, *GOLD_FIELDS, *TaskFile.model_fields):
         assert f"`{field}`" in PAGE, field

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marl_eval import evaluate, score
-from marl_eval.data_rows import Rules, read_questions
-from marl_eval.data_task import load_data_task
 from marl_eval.errors import UserError
 from marl_eval.normalization import exact, normalize
 from marl_eval.rows import RowErrorsError
 from marl_eval.task import Dataset, Task
+from marl_eval.task_files.data_rows import Rules, read_questions
+from marl_eval.task_files.data_task import load_data_task
 from marl_eval.types import Example, Gold
 from tests.conftest import Cli
 from tests.imports import write_rows

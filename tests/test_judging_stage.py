@@ -20,9 +20,9 @@ from marl_eval import RunResult, evaluate, score
 from marl_eval.answers import AnswerFormat
 from marl_eval.errors import UserError
 from marl_eval.grading import Scorer
-from marl_eval.judgements import Judgement, answer_hash, read_findings
 from marl_eval.judging import Judge, Judged, JudgeSettings, Program, Question
-from marl_eval.judging_stage import judge_answers
+from marl_eval.judging.judgements import Judgement, answer_hash, read_findings
+from marl_eval.judging.stage import judge_answers
 from marl_eval.line_index import index_lines
 from marl_eval.normalization import exact
 from marl_eval.progress import Advance

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from marl_eval.backends import IsDone
-from marl_eval.embedding import check_model, load_embedder
 from marl_eval.errors import UserError
 from marl_eval.judging import Judge, Judged
-from marl_eval.partition import group_by_likeness, open_partition
+from marl_eval.judging.embedding import check_model, load_embedder
+from marl_eval.judging.partition import group_by_likeness, open_partition
+from marl_eval.judging.same_answer import SameAnswer
 from marl_eval.plan import Plan
-from marl_eval.same_answer import SameAnswer
 from marl_eval.types import Completion, Failure, Request
 from tests.backends.tiny import save_tiny_model
 from tests.conftest import Cli

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from marl_eval import evaluate, score
-from marl_eval.consent import given_places, note_given
 from marl_eval.errors import UserError
 from marl_eval.plugins import found
 from marl_eval.task import Task
-from marl_eval.task_file import find_task
+from marl_eval.task_files import find_task
+from marl_eval.task_files.consent import given_places, note_given
 from tests.conftest import Cli
 from tests.imports import write_rows
 

@@ -21,7 +21,7 @@ from marl_eval.provenance import git_state, versions
 from marl_eval.settings import RunSettings
 from marl_eval.strategies import SetLayout, Strategy, set_layout
 from marl_eval.task import Task
-from marl_eval.task_file import find_task
+from marl_eval.task_files import find_task
 
 DEFAULT_TASK = "recorded"
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from marl_eval.errors import UserError
 from marl_eval.sandbox.inside import wire
 from marl_eval.sandbox.inside.plain import NotPlainError, from_plain, to_plain
 
@@ -115,6 +116,8 @@ class Session:
         told = json.dumps({"program": program, "syntax": syntax}).encode()
         try:
             first = orjson.loads(self._exchange(told))
+            if "refused" in first:
+                raise UserError(f"A program cannot be started in the sandbox: {first['refused']}.")
             self.compiles = first["compiles"] is True
             if not self.compiles:
                 self.error = _in_words(first["error"])

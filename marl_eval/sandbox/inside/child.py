@@ -3,7 +3,8 @@
 A child is asked over its socket and answers over it, in messages of JSON (``wire``, ``plain``):
 
     {"program": text, "syntax": bool}   -> {"compiles": bool, "syntax": text, "error": text}
-                                        -> {"names": [...]} or {"raised": ...}    once it has run
+                                        or {"refused": text}     it could not be started
+                                        -> {"value": null} or {"raised": ...}     once it has run
     {"call": name or handle, "args": [...], "kwargs": {...}}  -> {"value": ...} or {"raised": ...}
     {"get": handle, "name": text}, {"items": handle},
     {"set": handle, "name": text, "to": ...}                  -> the same
@@ -32,6 +33,8 @@ _CHANNEL = 3
 _LONGEST_TEXT = 500
 _FILES = 64
 _PROCESSES = 64
+_NEEDED = ("CPU", "AS", "FSIZE")
+"""The limits up to which a program must be able to go, for its verdict not to depend on the machine."""
 _MODULE = "program"
 _EXCEPTIONS = tuple(
     kind
@@ -43,8 +46,7 @@ _EXCEPTIONS = tuple(
 def main(descriptor: int, level: str, limits: dict[str, Any]) -> NoReturn:
     """Run one program and never return."""
     try:
-        channel = _enter(descriptor, level, limits)
-        _Runner(channel).serve()
+        _Runner(_enter(descriptor, level, limits)).serve()
     except BaseException:
         pass
     finally:
@@ -52,7 +54,11 @@ def main(descriptor: int, level: str, limits: dict[str, Any]) -> NoReturn:
 
 
 def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket:
-    """Go behind the walls of one program, the filter of system calls last."""
+    """Take one program's place: its descriptors, then the walls.
+
+    What goes wrong is told in place of the first answer, so that it is not taken for the program's
+    doing.
+    """
     os.setsid()
     nothing = os.open("/dev/null", os.O_RDWR)
     for place in (0, 1, 2):
@@ -61,25 +67,49 @@ def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket
         os.dup2(descriptor, _CHANNEL, inheritable=False)
     os.closerange(_CHANNEL + 1, 256)
     channel = socket.socket(fileno=_CHANNEL)
+    try:
+        _raise_walls(level, limits)
+    except Exception as error:
+        # After the program has come, for whoever sends it must not find that we are gone.
+        wire.receive(channel)
+        wire.send(channel, json.dumps({"refused": str(error)}).encode())
+        raise
+    return channel
+
+
+def _raise_walls(level: str, limits: dict[str, Any]) -> None:
+    """Go behind the walls of one program, the filter of system calls last.
+
+    Raises:
+        OSError: if the kernel refuses a part, or allows less than the program is to have.
+    """
     own_files = level == walls.FULL
     if own_files:
         os.chdir(root.SCRATCH)
-        resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
-    elif level == walls.LIMITS:
-        # Nothing else keeps a process here from being left behind, with limits of its own.
-        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
     linux.drop_capabilities()
     seconds = int(limits["cpu"]) + 2
-    for kind, most in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, limits["memory"]),
-        (resource.RLIMIT_FSIZE, limits["scratch"] if own_files else 0),
-        (resource.RLIMIT_NOFILE, _FILES),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
+    # Nothing but a limit keeps a process at the weakest level from being left behind.
+    processes = 1 if level == walls.LIMITS else _PROCESSES if own_files else None
+    for name, most in (
+        ("CPU", seconds),
+        ("AS", limits["memory"]),
+        ("FSIZE", limits["scratch"] if own_files else 0),
+        ("NOFILE", _FILES),
+        ("NPROC", processes),
+        ("CORE", 0),
+        ("MSGQUEUE", 0),
+        ("MEMLOCK", 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        if most is not None:
+            kind = getattr(resource, f"RLIMIT_{name}")
+            allowed = resource.getrlimit(kind)[1]
+            if allowed != resource.RLIM_INFINITY and allowed < most:
+                if name in _NEEDED:
+                    raise OSError(
+                        f"RLIMIT_{name} is {allowed} here, and a program is to have {most}"
+                    )
+                most = allowed
+            resource.setrlimit(kind, (most, most))
     if not own_files:
         # Where a PID namespace ends with the server, so does everything in it.
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -87,7 +117,6 @@ def _enter(descriptor: int, level: str, limits: dict[str, Any]) -> socket.socket
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     elif level == walls.FILTERED:
         linux.set_filter(seccomp.build(os.getpid(), namespaces=False))
-    return channel
 
 
 _REHEARSED = """

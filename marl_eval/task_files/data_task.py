@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from marl_eval.answers.format import Form
-from marl_eval.data_rows import Rules, read_questions
 from marl_eval.errors import UserError, unknown
 from marl_eval.normalization import Key, exact, normalize
 from marl_eval.records import Record
 from marl_eval.task import Dataset, Task
+from marl_eval.task_files.data_rows import Rules, read_questions
 from marl_eval.yaml_file import read_yaml
 
 Match = Literal["normalized", "exact"]

@@ -1,6 +1,6 @@
 """From what the user calls a task, or from a run, to the task: an installed one or one in a file.
 
-A file is a Python file (``marl_eval.python_task``) or a YAML file (``marl_eval.data_task``).
+A file is a Python file (``python_task``) or a YAML file (``data_task``).
 ``run.json`` keeps of it what ``Task.origin`` says: of Python, the name and SHA-256 of the file; of pure
 data, all that grading needs.
 """
@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from marl_eval.consent import given_places, note_given
-from marl_eval.data_task import load_data_task, task_of_definition
 from marl_eval.errors import UserError
 from marl_eval.plugins import found, load_task
-from marl_eval.python_task import read_code, run_code
 from marl_eval.task import Task
+from marl_eval.task_files.consent import given_places, note_given
+from marl_eval.task_files.data_task import load_data_task, task_of_definition
+from marl_eval.task_files.python_task import read_code, run_code
 
 PYTHON, YAML = (".py",), (".yaml", ".yml")
 

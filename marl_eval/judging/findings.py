@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from marl_eval.errors import UserError
-from marl_eval.judgements import Findings, answer_hash
 from marl_eval.judging import Program
+from marl_eval.judging.judgements import Findings, answer_hash
 from marl_eval.types import Example
 from marl_eval.vocabulary import NOTHING, Vocabulary, in_row
 

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Literal
 
-from marl_eval.embedding import Embedder, check_model, load_embedder
 from marl_eval.errors import UserError
 from marl_eval.judging import Judge, Judged, Question
+from marl_eval.judging.embedding import Embedder, check_model, load_embedder
+from marl_eval.judging.same_answer import SameAnswer
 from marl_eval.plugins import open_model
-from marl_eval.same_answer import SameAnswer
 
 Partition = Literal["text", "embedding", "judge"]
 """By the task's key alone; by the likeness of embeddings; by asking a model."""

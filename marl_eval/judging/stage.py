@@ -14,8 +14,8 @@ import numpy as np
 from marl_eval.blocks import Block, Blocks
 from marl_eval.errors import UserError
 from marl_eval.grading import Scorer, different_answers
-from marl_eval.judgements import Judgement, answer_hash, judgement_id, storable
 from marl_eval.judging import Judge, Judged, Question
+from marl_eval.judging.judgements import Judgement, answer_hash, judgement_id, storable
 from marl_eval.line_index import Index, index_lines
 from marl_eval.lines import Appender, read_lines
 from marl_eval.matching import WRONG

@@ -68,6 +68,10 @@ def prepare(settings: RunSettings) -> Prepared:
             form=task.form,
         ),
     )
+    if settings.shots and not any(e.gold or e.distribution for e in dataset.examples):
+        raise UserError(
+            f"The task {task.name!r} has no right answers to show worked ones of; leave out --shots."
+        )
     shots, rest = hold_out(dataset.examples, settings.shots, fmt.k)
     examples = choose(rest, settings.limit)
     if not examples:

@@ -131,6 +131,6 @@ def _worked_answer(fmt: AnswerFormat, shot: Example) -> str:
         [answer for answer, _ in ranked],
         # Rounded down, so that the sum cannot pass 1.
         [floor(probability * 100) / 100 for _, probability in ranked],
-        reasoning="I weigh each finding against what could explain it.",
+        reasoning="I go through what is asked and weigh what could be right.",
         analysis="The first answers fit best; the others are less likely.",
     )

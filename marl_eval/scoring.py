@@ -81,7 +81,7 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
 
     Raises:
         UserError: if this is not a run directory, a file of it is damaged, or answers that need it
-            have not been judged (``judging_stage``).
+            have not been judged (``judging.stage``).
         StorageError: if the file cannot be written.
     """
     record = run.read_run()

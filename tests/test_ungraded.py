@@ -145,3 +145,11 @@ def test_only_metrics_that_rest_on_grades_are_left_out() -> None:
             or ("tokens" in name and "correct" not in name and "recall" not in name)
         }
         assert told == spared
+
+
+def test_worked_examples_of_prompts_without_right_answers_are_refused(tmp_path: Path) -> None:
+    task = tmp_path / "prompts.py"
+    task.write_text(PROMPTS.replace(', (("a", 0.5), ("b", 0.5))', ""), encoding="utf-8")
+    with pytest.raises(UserError, match="leave out --shots"):
+        evaluate(model="reference:random", task=str(task), shots=1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -461,3 +461,21 @@ def test_small_texts_of_huge_numbers_stay_small() -> None:
         tracemalloc.stop()
     assert len(found[1]) == 1000
     assert most < 1 << 20
+
+
+def test_scalars_of_numpy_cross_as_the_numbers_that_they_equal() -> None:
+    numpy = pytest.importorskip("numpy")
+    for scalar, own in (
+        (numpy.int64(7), 7), (numpy.uint8(255), 255), (numpy.bool_(True), True),
+        (numpy.float64(0.1), 0.1), (numpy.float32(0.5), 0.5), (numpy.complex64(1 + 2j), 1 + 2j),
+        (numpy.str_("a"), "a"), ([numpy.int32(1), (numpy.int16(2),)], [1, (2,)]),
+    ):  # fmt: skip
+        crossed = cross(scalar)
+        assert crossed == own
+        assert type(crossed) is type(own)
+
+
+def test_arrays_and_other_objects_of_numpy_stay_where_they_are() -> None:
+    numpy = pytest.importorskip("numpy")
+    for value in (numpy.array([1, 2]), numpy.longdouble(1), numpy.datetime64("2020-01-01")):
+        assert list(to_plain(value, keep)) == ["h"]

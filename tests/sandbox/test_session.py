@@ -453,3 +453,13 @@ def test_a_program_that_patches_what_sends_its_answers_spoils_only_those(sandbox
     with sandbox.run(program) as session, suppress(SessionOverError, ProgramError):
         session.call("f", [1], {})
     assert ask(sandbox, ECHO, 1) == 1
+
+
+def test_what_numpy_computes_is_compared_as_the_number_it_is() -> None:
+    pytest.importorskip("numpy")
+    program = "import numpy as np\ndef f(xs): return np.sum(np.array(xs)), np.mean(xs), np.any(xs)"
+    with Sandbox(packages=["numpy"]) as sandbox, sandbox.run(program) as session:
+        assert session.call("f", [[1, 2, 3]], {}) == (6, 2.0, True)
+    liar = "import sys\nsys.modules['numpy'] = type('M', (), {'generic': int})\ndef f(): return object()"
+    with Sandbox(packages=["numpy"]) as sandbox, sandbox.run(liar) as session:
+        assert session.call("f", [], {}) != 42

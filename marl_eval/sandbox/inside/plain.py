@@ -15,6 +15,7 @@ is an object with one key:
 from __future__ import annotations
 
 import base64
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -123,7 +124,21 @@ class _Encoder:
             return {"F": [hex(value.numerator), hex(value.denominator)]}
         if kind is type and value in _TYPES.values():
             return {"T": value.__name__}
+        number = _numpy_scalar(value, kind)
+        if number is not None:
+            return self.encode(number, 0)
         return {"h": self.keep(value)}
+
+
+def _numpy_scalar(value: Any, kind: type) -> Any:
+    """Give Python's own value of a scalar of numpy, which equals it; None if it is no such scalar."""
+    generic = getattr(sys.modules.get("numpy"), "generic", None)
+    if generic is None or not any(
+        ancestor is generic for ancestor in type.__dict__["__mro__"].__get__(kind)
+    ):
+        return None
+    own = generic.item(value)
+    return own if type(own) in (bool, int, float, complex) else None
 
 
 def _text(value: str) -> Any:

@@ -35,7 +35,7 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    install(session, "-e", ".[code,hf,test]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test]")
     session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs)
 
 
@@ -45,7 +45,7 @@ def integration(session: nox.Session) -> None:
 
     And the long tests of the sandbox: every published problem, and ten thousand programs.
     """
-    install(session, "-e", ".[code,hf,test]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test]")
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
     session.run("pytest", "-m", "integration", *session.posargs)
@@ -54,7 +54,7 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print every measured figure beside its aim."""
-    install(session, "-e", ".[code,hf,test]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test]")
     # Its module of evaluation alone is measured, which needs few of the packages that it asks for.
     install(session, "--no-deps", "evalplus")
     for script in sorted((HERE / "benchmarks").glob("*.py")):

@@ -15,6 +15,13 @@ class StorageError(Exception):
     """The run directory could not be written; what is stored is whole. Exit code 1."""
 
 
+class BackendError(Exception):
+    """The engine stopped midway, such as a server that went down; what is stored is whole.
+
+    Exit code 1; the same command continues.
+    """
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Say that ``name`` is not a known ``kind``, with the nearest names first."""
     names = sorted(known)

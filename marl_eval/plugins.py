@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from marl_eval.errors import UserError, unknown
@@ -58,16 +59,37 @@ def load_backend(name: str) -> OpenBackend:
     return backend
 
 
-def open_model(model: str, args: Mapping[str, Any], *, batch_size: int | None) -> Backend:
-    """Open a model of any backend: ``backend:name``, or a name alone for the backend hf.
+def open_model(
+    model: str,
+    args: Mapping[str, Any],
+    *,
+    backend: str | None = None,
+    batch_size: int | None = None,
+) -> Backend:
+    """Open a model of any backend: ``backend:name``, or a name alone.
+
+    A name alone is a checkpoint: vllm runs it if that is installed and sees a GPU, else hf. With
+    ``backend``, the whole of ``model`` is its name there, so ``ray`` can be put before any other.
 
     Raises:
         UserError: if there is no such backend or model, or an argument is wrong.
     """
-    backend, colon, name = model.partition(":")
-    if not (colon and (backend in found("backends") or re.fullmatch(r"[a-z][a-z-]+", backend))):
-        backend, name = "hf", model
-    return load_backend(backend)(name, args, batch_size=batch_size)
+    if backend is not None:
+        return load_backend(backend)(model, args, batch_size=batch_size)
+    before, colon, name = model.partition(":")
+    if colon and (before in found("backends") or re.fullmatch(r"[a-z][a-z-]+", before)):
+        return load_backend(before)(name, args, batch_size=batch_size)
+    return load_backend(_checkpoint_backend())(model, args, batch_size=batch_size)
+
+
+def _checkpoint_backend() -> str:
+    """Give the backend that runs a checkpoint fastest here."""
+    if "vllm" in found("backends") and find_spec("vllm") is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            return "vllm"
+    return "hf"
 
 
 def load_metric_family(name: str) -> MetricFamily:

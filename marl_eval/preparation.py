@@ -50,7 +50,12 @@ def prepare(settings: RunSettings) -> Prepared:
         settings = settings.model_copy(update={"confidence": False})
     layout = settings.layout
     wording = None if settings.prompt is None else read_wording(settings.prompt)
-    backend = open_model(settings.model, settings.model_args, batch_size=settings.batch_size)
+    backend = open_model(
+        settings.model,
+        settings.model_args,
+        backend=settings.backend,
+        batch_size=settings.batch_size,
+    )
     options = read_options(task, settings.task_args)
     _try_judge(task, options, JudgeSettings(settings.workers, settings.sandbox_min_level))
     dataset = task.load(settings.data, options)

@@ -14,17 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from marl_eval.backends import Backend
+from marl_eval.answering import answer
+from marl_eval.budget import Cap
 from marl_eval.errors import UserError
 from marl_eval.followup import STAGES, follow_up_plan
 from marl_eval.identity import default_path, differences, identity
 from marl_eval.judging import DEFAULT_ISOLATION, JudgeSettings
 from marl_eval.judging.judgements import judging_context, opened_judge
 from marl_eval.judging.stage import judge_answers
-from marl_eval.line_index import index_lines
-from marl_eval.lines import Appender
 from marl_eval.money import read_price
-from marl_eval.plan import Plan
 from marl_eval.plugins import load_metric_families
 from marl_eval.preparation import Prepared, prepare
 from marl_eval.progress import Progress, silent
@@ -36,7 +34,7 @@ from marl_eval.settings import SCORING, RunSettings, make_settings
 from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.store import EXAMPLES, MACHINE, RUN, RunDirectory, dump_json, write_whole
 from marl_eval.task import Task
-from marl_eval.types import Completion, Failure, Message, Request
+from marl_eval.types import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +102,12 @@ def _generate(
 ) -> None:
     """Answer every request that is not answered yet."""
     started, clock = datetime.now(UTC), time.monotonic()
-    made = [_answer(run, prepared.backend, prepared.plan, progress, "questions")]
+    price = None if settings.prices is None else read_price(settings.prices, settings.model)
+    cap = Cap(settings.max_total_tokens, settings.max_cost, price)
+    made = [answer(run, prepared.backend, prepared.plan, progress, "questions", cap)]
     for stage, what in STAGES.items() if settings.force_answer else ():
         plan = follow_up_plan(stage, run, prepared.asking, prepared.task.key)
-        made.append(_answer(run, prepared.backend, plan, progress, f"missing {what}s"))
+        made.append(answer(run, prepared.backend, plan, progress, f"missing {what}s", cap))
     if any(requests for requests, _ in made):
         session = {
             "started": started.isoformat(timespec="seconds"),
@@ -119,36 +119,6 @@ def _generate(
             "versions": versions(),
         }
         _add_session(run, session)
-
-
-def _answer(
-    run: RunDirectory, backend: Backend, plan: Plan, progress: Progress, what: str
-) -> tuple[int, int]:
-    """Answer a plan; give the numbers of requests answered and of tokens generated now."""
-    done, failed = index_lines(run.completions), index_lines(run.errors)
-
-    def is_done(request: Request) -> bool:
-        return done.holds(request) or failed.holds(request)
-
-    left = sum(1 for request in plan if not is_done(request))
-    if left == 0:
-        return 0, 0
-    requests = tokens = 0
-    completions, errors = Appender(run.completions), Appender(run.errors)
-    try:
-        with progress(what, total=len(plan), done=len(plan) - left) as advance:
-            for group in backend.stream(plan, is_done):
-                finished = [item for item in group if isinstance(item, Completion)]
-                errors.append([item for item in group if isinstance(item, Failure)])
-                completions.append(finished)
-                requests += len(group)
-                made = sum(item.completion_tokens or 0 for item in finished)
-                tokens += made
-                advance(len(group), made)
-    finally:
-        completions.close()
-        errors.close()
-    return requests, tokens
 
 
 def _add_session(run: RunDirectory, session: dict[str, Any]) -> None:

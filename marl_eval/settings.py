@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from marl_eval.errors import UserError, unknown
 from marl_eval.judging import DEFAULT_ISOLATION
+from marl_eval.redaction import redact
 from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.strategies import DEFAULT_K, SetLayout, Strategy, set_layout
 from marl_eval.yaml_file import read_yaml
@@ -19,13 +20,17 @@ SCORING = [
 ]  # fmt: skip
 """The settings that only decide how a run is scored."""
 
+SPEED = ["backend", "batch_size", "max_total_tokens", "max_cost"]
+"""The settings that decide where and how fast requests are answered, and when to stop."""
+
 
 class RunSettings(BaseModel):
     """What one run is asked for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field(description="backend:name, or a path or hub id for the hf backend")
+    model: str = Field(description="backend:name, or a folder or hub id alone")
+    backend: str | None = Field(None, description="the backend, as before the colon of a model")
     task: str = Field(description="name of the task, or a .py or .yaml file that holds one")
     data: Path | None = Field(None, description="file or folder of the task's data")
     task_args: dict[str, Any] = Field({}, description="options of the task")
@@ -46,6 +51,10 @@ class RunSettings(BaseModel):
     force_answer: bool = Field(False, description="ask again for missing answers and confidences")
     logprobs: bool = Field(False, description="store the log-probability of each token")
     batch_size: int | None = Field(None, ge=1, description="generations made at once")
+    max_total_tokens: int | None = Field(None, ge=1, description="most tokens the run may cost")
+    max_cost: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="most money the run may cost, by --prices"
+    )
     strict: bool = Field(False, description="count only what a training reward would accept")
     resamples: int = Field(DEFAULT_RESAMPLES, ge=0, description="bootstrap resamples")
     interval: IntervalMethod = Field(DEFAULT_INTERVAL, description="percentile or BCa")
@@ -69,6 +78,10 @@ class RunSettings(BaseModel):
             )
         if not math.isfinite(self.temperature):
             raise UserError(f"--temperature must be a finite number, not {self.temperature}.")
+        if self.max_cost is not None and self.prices is None:
+            raise UserError(
+                "--max-cost needs the prices of the model's tokens: give --prices FILE."
+            )
         return self
 
     @property
@@ -81,12 +94,14 @@ class RunSettings(BaseModel):
         """Give the settings that decide what is generated: those that no run may change midway.
 
         Not the place of the data or of the wording (their content is identified apart), nor the
-        task's options (which the task checks first), nor what only affects speed or scoring.
+        task's options (which the task checks first), nor what only affects speed or scoring. The
+        model's fingerprint tells its backend. Secrets within the model's name or arguments are hidden.
         """
-        outside = {"data", "prompt", "task_args", "batch_size", "out", *SCORING}
+        outside = {"data", "prompt", "task_args", "out", *SPEED, *SCORING}
         values = self.model_dump(mode="json", exclude=outside)
         values["k"] = self.layout.k
-        values["model_args"] = {name: str(value) for name, value in self.model_args.items()}
+        values["model"] = redact(self.model)
+        values["model_args"] = {name: redact(str(v)) for name, v in self.model_args.items()}
         return values
 
 

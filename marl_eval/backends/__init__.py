@@ -13,6 +13,10 @@ from marl_eval.plan import Plan
 from marl_eval.types import Completion, Failure, Request
 
 IsDone = Callable[[Request], bool]
+"""Whether a request is not to be asked: it is answered, or the run's budget does not allow it.
+
+It is called just before a request is sent. One that is not done counts as sent from then on.
+"""
 
 
 class Backend(Protocol):
@@ -34,8 +38,12 @@ class Backend(Protocol):
         """Answer every request that is not done, in groups, each as soon as it is finished.
 
         ``plan`` has the finished requests too: what a request is answered must not depend on which
-        others are left to do. A request that fails for good is
-        answered by a ``Failure``; the rest go on.
+        others are left to do. A request that fails for good is answered by a ``Failure``; the rest
+        go on.
+
+        Raises:
+            UserError: if no request can be answered any more, such as by a wrong key.
+            BackendError: if the engine was lost midway, with what to do.
         """
         ...
 

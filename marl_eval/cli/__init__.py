@@ -14,7 +14,7 @@ from marl_eval.cli.compare import compare_command
 from marl_eval.cli.importing import import_command
 from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
-from marl_eval.errors import StorageError, UserError
+from marl_eval.errors import BackendError, StorageError, UserError
 
 FAILED, USAGE = 1, 2
 
@@ -68,7 +68,7 @@ def main() -> None:
     except UserError as error:
         _tell(f"marl-eval: {error}")
         sys.exit(USAGE)
-    except StorageError as error:
+    except (BackendError, StorageError) as error:
         _tell(f"marl-eval: {error}")
         sys.exit(FAILED)
     except BrokenPipeError:
@@ -78,4 +78,6 @@ def main() -> None:
 
 
 def _tell(message: str) -> None:
-    print(message.encode("utf-8", "replace").decode("utf-8"), file=sys.stderr)
+    from marl_eval.redaction import redact
+
+    print(redact(message).encode("utf-8", "replace").decode("utf-8"), file=sys.stderr)

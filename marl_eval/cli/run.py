@@ -17,7 +17,13 @@ INTERRUPTED = 130
 def run_command(
     model: Annotated[
         str | None,
-        typer.Option(help="backend:name, or a folder or hub id for the backend hf."),
+        typer.Option(
+            help="backend:name, or a folder or hub id alone: vllm on a GPU if installed, else hf."
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="The backend, if not named in --model; ray goes before any other."),
     ] = None,
     task: Annotated[
         str | None,
@@ -71,6 +77,12 @@ def run_command(
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Generations made at once; changes speed only.")
+    ] = None,
+    max_total_tokens: Annotated[
+        int | None, typer.Option(help="Stop before the run costs more tokens than this.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop before the run costs more money, by --prices.")
     ] = None,
     task_args: Annotated[
         str | None, typer.Option(help="Options of the task: name=value,name=value.")

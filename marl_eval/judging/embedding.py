@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_eval.backends.hf import check_exists
+from marl_eval.backends.checkpoint import check_exists
 from marl_eval.errors import UserError
 
 Embedder = Callable[[Sequence[str]], NDArray[np.float64]]

@@ -75,7 +75,7 @@ def test_greedy_completions_are_those_of_generate_token_for_token(
 ) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from marl_eval.backends import hf_model
+    from marl_eval.backends.hf import model as hf_model
     from marl_eval.run import read_template
     from marl_eval.store import RunDirectory
 
@@ -111,7 +111,7 @@ def test_greedy_completions_are_those_of_generate_token_for_token(
 def test_letting_go_of_ended_sequences_changes_no_other(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from marl_eval.backends import hf_model
+    from marl_eval.backends.hf import model as hf_model
 
     made = []
     for stride in (1, 3, 1000):
@@ -150,7 +150,7 @@ def test_a_prompt_that_does_not_fit_is_an_error_and_not_a_wrong_answer(
     result = evaluate(
         model=f"hf:{tiny}",
         out=tmp_path / "run",
-        **{**SETTINGS, "max_tokens": 4000},
+        **{**SETTINGS, "max_tokens": 4000, "model_args": {"long_prompts": "fail"}},
     )
     assert result.results.errors.failed == 10
     assert result.results.metrics["recall"].value is None
@@ -159,10 +159,24 @@ def test_a_prompt_that_does_not_fit_is_an_error_and_not_a_wrong_answer(
     assert "--max-tokens" in reason
 
 
-def test_a_base_model_gets_a_plain_prompt(tmp_path: Path) -> None:
+def test_prompts_that_do_not_fit_are_named_before_anything_is_written(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"4096 .* examples 'ddxsim-0'.* and 7 more .*--max-tokens"):
+        run(tiny, tmp_path / "run", max_tokens=4000)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_base_model_gets_a_plain_prompt_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     base = save_tiny_model(tmp_path / "base", chat=False)
     made = run(base, tmp_path / "run")
     assert len(made) == 10
+    assert "no chat template" in caplog.text
+    caplog.clear()
+    assert run(base, tmp_path / "meant", model_args={"chat": "no"}).keys() == made.keys()
+    assert not caplog.text
     with pytest.raises(UserError, match="no chat template"):
         run(base, tmp_path / "chat", model_args={"chat": "yes"})
 

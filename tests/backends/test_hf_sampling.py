@@ -13,7 +13,7 @@ from tests.backends.tiny import save_tiny_model
 
 torch = pytest.importorskip("torch")
 
-from marl_eval.backends.hf_sampling import (  # noqa: E402
+from marl_eval.backends.hf.sampling import (  # noqa: E402
     _HEAD,
     Sampler,
     StopAtEndings,

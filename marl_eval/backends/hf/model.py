@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,25 +16,15 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from marl_eval.backends.hf_arguments import Arguments
-from marl_eval.backends.hf_sampling import Sampler, StopAtEndings
+from marl_eval.backends.conversation import Asker, Prompt, open_asker
+from marl_eval.backends.hf.arguments import Arguments
+from marl_eval.backends.hf.sampling import Sampler, StopAtEndings
+from marl_eval.backends.token_text import decode, reasoning_tokens, token_ends
 from marl_eval.errors import UserError
-from marl_eval.types import Completion, Message, Request
+from marl_eval.types import Completion, Request
 
-_UNFINISHED_CHARACTER, _LONGEST_CHARACTER = "\ufffd", 4
-_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 STRIDE = 32
 """Tokens generated before the sequences that have ended are let go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A request as tokens; ``problem`` says why it cannot be asked, if it cannot."""
-
-    request: Request
-    tokens: list[int]
-    thinking_opened: bool
-    problem: str | None
 
 
 def placement(arguments: Arguments) -> tuple[str, str]:
@@ -57,96 +46,56 @@ def placement(arguments: Arguments) -> tuple[str, str]:
     return device, dtype
 
 
-def hub_commit(name: str, arguments: Arguments) -> str:
-    """Give the commit that a model on the hub stands at."""
+def load_asker(name: str, arguments: Arguments) -> Asker:
+    """Load what turns conversations into the model's tokens.
+
+    Raises:
+        UserError: if the files are not those of a tokenizer and a configuration.
+    """
+    options = _hub_options(arguments)
     try:
-        config = AutoConfig.from_pretrained(
-            name,
-            revision=arguments.revision,
-            trust_remote_code=arguments.trust_remote_code,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"There is no folder {name!r}, and the Hugging Face Hub did not give a model of that "
-            f"name: {str(error).splitlines()[0]}"
-        ) from error
-    return str(getattr(config, "_commit_hash", None) or "unknown")
+        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **options)
+        config = AutoConfig.from_pretrained(name, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"The model {name!r} cannot be loaded: {error}") from error
+    context = getattr(config, "max_position_embeddings", None) or 1 << 30
+    return open_asker(name, tokenizer, context, arguments)
 
 
-def load_model(name: str, arguments: Arguments) -> Model:
-    """Load the weights and the tokenizer.
+def load_model(name: str, arguments: Arguments, tokenizer: Any) -> Model:
+    """Load the weights.
 
     Raises:
         UserError: if the files are not those of a model that transformers can run.
     """
     transformers_logging.disable_progress_bar()
     device, dtype = placement(arguments)
-    options: dict[str, Any] = {
-        "revision": arguments.revision,
-        "trust_remote_code": arguments.trust_remote_code,
-    }
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **options)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, dtype), **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype=getattr(torch, dtype), **_hub_options(arguments)
+        )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"The model {name!r} cannot be loaded: {error}") from error
-    has_template = bool(getattr(tokenizer, "chat_template", None))
-    if arguments.chat == "yes" and not has_template:
-        raise UserError(
-            f"The model {name!r} has no chat template; leave out --model-args chat=yes to ask it "
-            f"with a plain prompt."
-        )
-    chat = has_template if arguments.chat == "auto" else arguments.chat == "yes"
-    return Model(model.to(device).eval(), tokenizer, device, chat)
+    return Model(model.to(device).eval(), tokenizer, device)
+
+
+def _hub_options(arguments: Arguments) -> dict[str, Any]:
+    return {"revision": arguments.revision, "trust_remote_code": arguments.trust_remote_code}
 
 
 class Model:
     """A loaded model with its tokenizer."""
 
-    def __init__(self, model: Any, tokenizer: Any, device: str, chat: bool) -> None:
+    def __init__(self, model: Any, tokenizer: Any, device: str) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._device = device
-        self._chat = chat
-        self._context: int = getattr(model.config, "max_position_embeddings", None) or 1 << 30
         eos = model.generation_config.eos_token_id
         if eos is None:
             eos = tokenizer.eos_token_id
         self._ends: list[int] = eos if isinstance(eos, list) else [] if eos is None else [eos]
         pad = tokenizer.pad_token_id
         self._pad: int = pad if pad is not None else self._ends[0] if self._ends else 0
-
-    def prompts(self, requests: Sequence[Request]) -> list[Prompt]:
-        """Turn requests into tokens, those of one conversation once."""
-        known: dict[tuple[Message, ...], tuple[list[int], bool]] = {}
-        result = []
-        for request in requests:
-            if request.messages not in known:
-                known[request.messages] = self._tokenize(request.messages)
-            tokens, opened = known[request.messages]
-            needed = len(tokens) + request.sampling.max_tokens
-            problem = None
-            if needed > self._context:
-                problem = (
-                    f"the prompt has {len(tokens)} tokens and the answer may take "
-                    f"{request.sampling.max_tokens}: more than the model's context of "
-                    f"{self._context}; lower --max-tokens"
-                )
-            result.append(Prompt(request, tokens, opened, problem))
-        return result
-
-    def _tokenize(self, messages: tuple[Message, ...]) -> tuple[list[int], bool]:
-        if self._chat:
-            turns = [{"role": m.role, "content": m.content} for m in messages]
-            text = self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=False
-            )
-        else:
-            text = "\n\n".join(message.content for message in messages) + "\n\n"
-        # Lone surrogates are no text that a tokenizer could take.
-        text = text.encode("utf-8", "replace").decode("utf-8")
-        tokens = self._tokenizer(text, add_special_tokens=not self._chat)["input_ids"]
-        return tokens, text.rstrip().endswith(_THINK_OPEN)
 
     @torch.inference_mode()
     def generate(self, batch: Sequence[Prompt]) -> list[Completion]:
@@ -241,7 +190,7 @@ class Model:
         most = request.sampling.max_tokens
         finished = length is not None and length <= most
         tokens = generated[: length if finished else most]
-        text = self._decode(tokens)
+        text = decode(self._tokenizer, tokens)
         return Completion(
             id=request.id,
             example=request.example,
@@ -251,45 +200,10 @@ class Model:
             prompt_tokens=len(prompt.tokens),
             completion_tokens=len(tokens),
             finish_reason="stop" if finished else "length",
-            reasoning_tokens=self._reasoning_tokens(tokens, text, prompt.thinking_opened),
+            reasoning_tokens=reasoning_tokens(
+                self._tokenizer, tokens, text, opened=prompt.thinking_opened
+            ),
             thinking_opened=prompt.thinking_opened,
             logprobs=sampler.logprobs(row, len(tokens)) if request.sampling.logprobs else None,
-            token_ends=self._token_ends(tokens) if request.sampling.logprobs else None,
+            token_ends=token_ends(self._tokenizer, tokens) if request.sampling.logprobs else None,
         )
-
-    def _token_ends(self, tokens: list[int]) -> tuple[int, ...]:
-        """Give, for each token, the number of characters of the text up to its end.
-
-        A token is decoded together with the ones just before it, since it may read differently
-        alone. One that ends inside a character ends, for us, where that character begins.
-        """
-        ends: list[int] = []
-        before = shown = total = 0
-        for count in range(1, len(tokens) + 1):
-            known = self._decode(tokens[before:shown])
-            text = self._decode(tokens[before:count])
-            if not text.endswith(_UNFINISHED_CHARACTER) or count - shown == _LONGEST_CHARACTER:
-                total += len(text) - len(known)
-                before, shown = shown, count
-            ends.append(total)
-        return tuple(ends)
-
-    def _decode(self, tokens: list[int]) -> str:
-        text: str = self._tokenizer.decode(
-            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text
-
-    def _reasoning_tokens(self, tokens: list[int], text: str, opened: bool) -> int:
-        """Count the tokens up to the end of the reasoning, by bisection on decoded beginnings."""
-        if _THINK_CLOSE not in text:
-            return len(tokens) if opened or _THINK_OPEN in text else 0
-        closes = text.count(_THINK_CLOSE)
-        low, high = 1, len(tokens)
-        while low < high:
-            middle = (low + high) // 2
-            if self._decode(tokens[:middle]).count(_THINK_CLOSE) == closes:
-                high = middle
-            else:
-                low = middle + 1
-        return low

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, StoppingCriteria
 
+from marl_eval.backends.endings import is_complete
 from marl_eval.types import Sampling
 
 _TAIL = 24
@@ -182,7 +183,4 @@ class StopAtEndings(StoppingCriteria):
         if not any(ending in near for ending in self._endings[row]):
             return False
         text = self._tokenizer.decode(tokens[self._width :])
-        close = text.rfind("</think>")
-        if text.rfind("<think>") > close or (self._opened[row] and close < 0):
-            return False
-        return all(text.find(ending, close + 1) >= 0 for ending in self._endings[row])
+        return is_complete(text, self._endings[row], thinking_opened=self._opened[row])

@@ -1,0 +1,64 @@
+"""Reading a backend's own settings (``--model-args``), and seeing that what it needs is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from marl_eval.errors import UserError, unknown
+
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
+
+def need(backend: str, *packages: str) -> None:
+    """See that the packages of a backend's extra are installed.
+
+    Raises:
+        UserError: naming the one that is not, and the command that installs it.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise UserError(
+                f"The backend {backend!r} needs {package}, which is not installed: "
+                f"pip install 'marl-eval[{backend}]'."
+            )
+
+
+def read_arguments(backend: str, kind: type[Arguments], args: Mapping[str, Any]) -> Arguments:
+    """Check a backend's settings; ``a.b=c`` sets the entry ``b`` of the table ``a``.
+
+    Raises:
+        UserError: naming the setting that is unknown or wrong.
+    """
+    values: dict[str, Any] = {}
+    for name, value in args.items():
+        table, dot, entry = name.partition(".")
+        if table not in kind.model_fields:
+            raise unknown(f"argument of the backend {backend!r} named", name, kind.model_fields)
+        if dot:
+            values.setdefault(table, {})[entry] = typed(value)
+        else:
+            values[name] = value
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "arguments"
+        raise UserError(
+            f"The argument {name!r} of the backend {backend!r} cannot be {first['input']!r}: "
+            f"{first['msg'].lower()}."
+        ) from error
+
+
+def typed(value: Any) -> Any:
+    """Give the number, truth value or text that a setting on the command line stands for."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value

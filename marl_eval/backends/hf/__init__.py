@@ -1,0 +1,102 @@
+"""Models in this process through transformers, on a CPU or a GPU.
+
+Requests are batched by the length of their prompts, within windows of the plan; batches are a
+function of the plan and the batch size alone, because padding changes the arithmetic. Each request
+draws from noise of its own (``sampling``), so its tokens do not depend on its neighbours beyond
+rounding: in float32, batches of different sizes agree but for the rare draw that rounding decides; in
+bfloat16, whose rounding is coarse, they often part after some tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from marl_eval.backends import IsDone
+from marl_eval.backends.arguments import need, read_arguments
+from marl_eval.backends.checkpoint import check_exists, fingerprint
+from marl_eval.backends.hf.arguments import Arguments
+from marl_eval.plan import Plan
+from marl_eval.types import Completion, Failure
+
+if TYPE_CHECKING:
+    from marl_eval.backends.conversation import Asker, Prompt
+    from marl_eval.backends.hf.model import Model
+
+DEFAULT_BATCH = 16
+_WINDOW = 64
+
+
+def open_backend(name: str, args: Mapping[str, Any], *, batch_size: int | None) -> HfBackend:
+    """Open a folder with a checkpoint, or a model of the Hugging Face Hub by its id."""
+    need("hf", "torch", "transformers")
+    arguments = read_arguments("hf", Arguments, args)
+    check_exists(name)
+    return HfBackend(name, arguments, batch_size or DEFAULT_BATCH)
+
+
+class HfBackend:
+    """A checkpoint that is loaded when the first request is answered."""
+
+    def __init__(self, name: str, arguments: Arguments, batch_size: int) -> None:
+        self._name = name
+        self._arguments = arguments
+        self._batch_size = batch_size
+
+    @cached_property
+    def _asker(self) -> Asker:
+        from marl_eval.backends.hf.model import load_asker
+
+        return load_asker(self._name, self._arguments)
+
+    @cached_property
+    def _model(self) -> Model:
+        from marl_eval.backends.hf.model import load_model
+
+        return load_model(self._name, self._arguments, self._asker.tokenizer)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Give hashes of weights, tokenizer and chat template, or the hub's commit, and the dtype."""
+        from marl_eval.backends.hf.model import placement
+
+        device, dtype = placement(self._arguments)
+        return {
+            "backend": "hf",
+            **fingerprint(self._name, self._arguments),
+            "dtype": dtype,
+            "device": device.partition(":")[0],
+        }
+
+    def check(self, plan: Plan) -> None:
+        """See that the prompts fit the model's context."""
+        if self._arguments.long_prompts == "stop":
+            self._asker.check_lengths(plan)
+
+    def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
+        """Answer what is not done, a batch at a time.
+
+        A batch of which a part is done is generated whole, so that the rest comes out as it would
+        have; only the rest is given.
+        """
+        requests = iter(plan)
+        while window := list(islice(requests, _WINDOW * self._batch_size)):
+            if all(is_done(request) for request in window):
+                continue
+            prompts = self._asker.prompts(window)
+            refused = [_failure(p) for p in prompts if p.problem and not is_done(p.request)]
+            if refused:
+                yield list(refused)
+            fitting = [p for p in prompts if p.problem is None]
+            fitting.sort(key=lambda p: (-len(p.tokens), p.request.example, p.request.sample))
+            for start in range(0, len(fitting), self._batch_size):
+                batch = fitting[start : start + self._batch_size]
+                left = {p.request.id for p in batch if not is_done(p.request)}
+                if left:
+                    yield [c for c in self._model.generate(batch) if c.id in left]
+
+
+def _failure(prompt: Prompt) -> Failure:
+    request = prompt.request
+    return Failure(request.id, request.example, request.sample, request.stage, str(prompt.problem))

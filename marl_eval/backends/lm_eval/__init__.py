@@ -1,0 +1,1 @@
+"""Any model class of lm-eval as a backend."""

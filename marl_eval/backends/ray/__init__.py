@@ -1,0 +1,1 @@
+"""Replicas of another backend on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Our tasks, prompts and metrics inside lm-eval."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from marl_eval.estimators.division import Array, over
-from marl_eval.score_table import ScoreTable
+from marl_eval.score_table import MISSING, ScoreTable, every
 
 BINS = 10
 """Bins of equal width over [0, 1]; a value on an edge belongs to the bin above it, 1 to the last."""
@@ -27,6 +27,23 @@ def mean_over_sets(values: NDArray[np.generic], valid: NDArray[np.bool_]) -> Arr
     total = np.where(valid, values, 0).sum(axis=1, dtype=np.float64)
     mean = np.divide(total, sets, out=np.zeros(len(sets)), where=sets > 0)
     return np.column_stack([mean, (sets > 0).astype(np.float64)])
+
+
+def pooled_sets(
+    classes: NDArray[np.int64], valid: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Put the answers of an example's sets together, where none of its sets failed.
+
+    ``classes`` int64[examples, sets, answers] tells which answers are the same, ``MISSING`` where
+    there is none; ``valid`` is bool[examples, sets].
+
+    Returns:
+        the examples of which no set failed, bool[examples, 1], and the classes of all their answers,
+        int64[examples, sets * answers], all ``MISSING`` for the other examples.
+    """
+    whole = every(valid)[:, None]
+    kept = np.where(whole[:, :, None], classes, MISSING)
+    return whole, kept.reshape(len(kept), kept.shape[1] * kept.shape[2])
 
 
 def bin_sums(confidence: Array, right: NDArray[np.bool_], stated: NDArray[np.bool_]) -> Array:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from marl_eval.estimators.diversity import distinct_k
 from marl_eval.estimators.division import Array
 from marl_eval.metric import Metric, metric
-from marl_eval.score_table import MISSING, PROGRAMS, ScoreTable, Shape, every
-from marl_eval.statistics import mean_over_sets
+from marl_eval.score_table import PROGRAMS, ScoreTable, Shape
+from marl_eval.statistics import mean_over_sets, pooled_sets
 
 _NO_EXAMPLE = "every request failed, or there is no example"
 
@@ -86,9 +84,7 @@ def distinct_programs_of_all(sense: str, most: int) -> Metric:
     name, same = _SAME[sense]
 
     def statistics(table: ScoreTable) -> Array:
-        whole = every(table.valid)[:, None]
-        classes = np.where(whole[:, :, None], table.programs[sense], MISSING)
-        pooled = classes.reshape(len(classes), table.shape.sets * table.shape.k)
+        whole, pooled = pooled_sets(table.programs[sense], table.valid)
         return mean_over_sets(distinct_k(pooled)[:, None], whole)
 
     statistics.__doc__ = f"""Different programs for a question in all of its n sets, by {name}.

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marl_eval.estimators.diversity import distinct_k, hill_number
 from marl_eval.estimators.division import Array
 from marl_eval.metric import Metric, metric
 from marl_eval.samples import valid_generations
-from marl_eval.score_table import MISSING, OVERLAPS, ScoreTable, Shape, every
-from marl_eval.statistics import answers_given, mean_over_sets, share_of_last
+from marl_eval.score_table import OVERLAPS, ScoreTable, Shape
+from marl_eval.statistics import answers_given, mean_over_sets, pooled_sets, share_of_last
 
 _NO_EXAMPLE = "every request failed, or there is no example"
 _NO_PAIR = "no example has two generations with reasoning"
@@ -81,19 +80,12 @@ def distinct_answers_of_all(most: int) -> Metric:
         Source: the "distinct answers among 30" of the published figures (arXiv:2603.24844).
         Checked against: a plain loop over sets of names.
         """
-        whole, pooled = _pooled(table)
+        whole, pooled = pooled_sets(table.same_as, table.valid)
         return mean_over_sets(distinct_k(pooled)[:, None], whole)
 
     return metric(better="higher", bounds=(0, most), counted="examples", undefined=_NO_EXAMPLE)(
         distinct_answers_of_all
     )
-
-
-def _pooled(table: ScoreTable) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Give the examples of which no set failed, bool[E, 1], and their answers, int64[E, S * K]."""
-    whole = every(table.valid)[:, None]
-    pooled = np.where(whole[:, :, None], table.same_as, MISSING)
-    return whole, pooled.reshape(len(pooled), table.shape.sets * table.shape.k)
 
 
 @metric(
@@ -126,7 +118,7 @@ def effective_answers(order: int, most: int) -> Metric:
     }[order]
 
     def statistics(table: ScoreTable) -> Array:
-        whole, pooled = _pooled(table)
+        whole, pooled = pooled_sets(table.same_as, table.valid)
         examples, width = pooled.shape
         given = pooled >= 0
         place = (np.arange(examples)[:, None] * width + pooled)[given]

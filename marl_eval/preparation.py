@@ -38,11 +38,39 @@ class Prepared:
     record: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Posed:
+    """What a run asks, whichever model answers; ``record`` is its ``run.json`` but for the model."""
+
+    task: Task
+    asking: Asking
+    record: dict[str, Any]
+
+
 def prepare(settings: RunSettings) -> Prepared:
     """Load the task, open the model, try the judge and plan the requests.
 
     Raises:
         UserError: if the settings, the data, the model or the judge are not usable.
+    """
+    backend = open_model(
+        settings.model,
+        settings.model_args,
+        backend=settings.backend,
+        batch_size=settings.batch_size,
+    )
+    posed = pose(settings)
+    record = {**posed.record, "model": dict(backend.fingerprint())}
+    plan = question_plan(posed.asking)
+    backend.check(plan)
+    return Prepared(posed.task, backend, posed.asking, plan, record)
+
+
+def pose(settings: RunSettings) -> Posed:
+    """Load the task, try the judge and put the questions together.
+
+    Raises:
+        UserError: if the settings, the data or the judge are not usable.
     """
     task = find_task(settings.task)
     if not task.graded:
@@ -50,12 +78,6 @@ def prepare(settings: RunSettings) -> Prepared:
         settings = settings.model_copy(update={"confidence": False})
     layout = settings.layout
     wording = None if settings.prompt is None else read_wording(settings.prompt)
-    backend = open_model(
-        settings.model,
-        settings.model_args,
-        backend=settings.backend,
-        batch_size=settings.batch_size,
-    )
     options = read_options(task, settings.task_args)
     _try_judge(task, options, JudgeSettings(settings.workers, settings.sandbox_min_level))
     dataset = task.load(settings.data, options)
@@ -93,7 +115,7 @@ def prepare(settings: RunSettings) -> Prepared:
             "task_args": options.model_dump(mode="json"),
         },
         "task": _task_record(task, dataset, examples),
-        "model": dict(backend.fingerprint()),
+        "model": {},
         "layout": asdict(layout),
         "format": asdict(fmt),
         "prompt": {
@@ -108,9 +130,7 @@ def prepare(settings: RunSettings) -> Prepared:
         settings.temperature, settings.top_p, settings.max_tokens, settings.logprobs
     )
     asking = Asking(examples, template, layout, fmt, sampling, settings.seed)
-    plan = question_plan(asking)
-    backend.check(plan)
-    return Prepared(task, backend, asking, plan, record)
+    return Posed(task, asking, record)
 
 
 def _try_judge(task: Task, options: TaskOptions, settings: JudgeSettings) -> None:

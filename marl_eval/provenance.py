@@ -9,7 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ["marl-eval", "numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers"]
+_PACKAGES = [
+    "marl-eval", "numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers", "lm-eval",
+]  # fmt: skip
 
 
 def versions() -> dict[str, str]:

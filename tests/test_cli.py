@@ -170,7 +170,12 @@ def test_tasks_metrics_and_doctor_tell_what_is_there(cli: Cli) -> None:
     assert "recall = mean over examples" in out
     code, out, _ = cli("doctor")
     assert code == 0
-    for part in ("marl-eval 0.1.0", "cores", "hf: ", "backends: hf, lm-eval, openai, ray, reference, vllm"):
+    for part in (
+        "marl-eval 0.1.0",
+        "cores",
+        "hf: ",
+        "backends: hf, lm-eval, openai, ray, reference, vllm",
+    ):
         assert part in out
 
 

@@ -9,13 +9,14 @@ import pytest
 from marl_eval.catalogue import catalogue, to_markdown
 from tests.pages import DOCS, blocks, shell
 
-INSTALL = {DOCS / "adding-a-metric.md", DOCS / "add-a-task.md"}
-"""These pages install a package; ``test_metric_plugin.py`` and ``test_add_a_task.py`` follow them."""
+ELSEWHERE = {DOCS / "adding-a-metric.md", DOCS / "add-a-task.md", DOCS / "lm-eval.md"}
+"""These pages install a package or need a model; ``test_metric_plugin.py``, ``test_add_a_task.py`` and
+``test_lm_eval_tasks.py`` follow them."""
 
 GUIDES = [
     page
     for page in sorted(DOCS.glob("*.md"))
-    if page not in INSTALL and any(block.language == "bash" for block in blocks(page))
+    if page not in ELSEWHERE and any(block.language == "bash" for block in blocks(page))
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from marl_eval.backends.checkpoint import CheckpointArguments
-from marl_eval.backends.endings import THINK_OPEN
+from marl_eval.backends.endings import opens_thinking
 from marl_eval.errors import UserError
 from marl_eval.plan import Plan
 from marl_eval.types import Message, Request
@@ -77,7 +77,7 @@ class Asker:
             before = request.messages
             size = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
             if added is None:
-                added = len(self._text(request.messages).encode("utf-8", "replace")) - size + _SLACK
+                added = len(self.text(request.messages).encode("utf-8", "replace")) - size + _SLACK
             if size + added + request.sampling.max_tokens <= self.context:
                 continue
             (prompt,) = self.prompts([request])
@@ -95,11 +95,16 @@ class Asker:
             )
 
     def _tokenize(self, messages: Messages) -> tuple[list[int], bool]:
-        text = self._text(messages)
+        text = self.text(messages)
         tokens = self.tokenizer(text, add_special_tokens=not self.chat)["input_ids"]
-        return tokens, text.rstrip().endswith(THINK_OPEN)
+        return tokens, opens_thinking(text)
 
-    def _text(self, messages: Messages) -> str:
+    def text(self, messages: Messages) -> str:
+        """Give a conversation as the model sees it, before it is tokenized.
+
+        Raises:
+            UserError: if the model's chat template does not take the conversation.
+        """
         if self.chat:
             turns = [{"role": m.role, "content": m.content} for m in messages]
             try:
@@ -112,9 +117,14 @@ class Asker:
                     f"({', '.join(m.role for m in messages)}): {error}."
                 ) from error
         else:
-            text = "\n\n".join(message.content for message in messages) + "\n\n"
+            text = plain_text(messages)
         # Lone surrogates are no text that a tokenizer could take.
         return str(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def plain_text(messages: Sequence[Message]) -> str:
+    """Give a conversation as plain text, for a base model."""
+    return "\n\n".join(message.content for message in messages) + "\n\n"
 
 
 def open_asker(name: str, tokenizer: Any, context: int, arguments: CheckpointArguments) -> Asker:

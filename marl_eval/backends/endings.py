@@ -7,6 +7,11 @@ from collections.abc import Sequence
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
 
+def opens_thinking(prompt: str) -> bool:
+    """Whether a prompt opens the reasoning, so that what is generated starts inside it."""
+    return prompt.rstrip().endswith(THINK_OPEN)
+
+
 def is_complete(text: str, endings: Sequence[str], *, thinking_opened: bool) -> bool:
     """Whether all of ``endings`` stand in ``text`` after its reasoning, which has ended.
 

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from marl_eval.cli.compare import compare_command
 from marl_eval.cli.importing import import_command
+from marl_eval.cli.lm_eval import lm_eval_path_command
 from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
 from marl_eval.errors import BackendError, StorageError, UserError
@@ -59,6 +60,7 @@ app.command("show")(show_command)
 app.command("tasks")(tasks_command)
 app.command("metrics")(metrics_command)
 app.command("doctor")(doctor_command)
+app.command("lm-eval-path")(lm_eval_path_command)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from marl_eval.types import Example, FinishReason
 
@@ -14,7 +15,8 @@ class Generation:
 
     ``text`` is None where only its ``answers`` were recorded. ``answers`` are those that the recorder
     read from it, for a text that does not hold them in tags. ``grades`` and ``confidences`` are in
-    order of the answers. None stands for what was not recorded.
+    order of the answers. ``thinking_opened``: the prompt opened the reasoning; where that is not
+    known, the text has to show it. None stands for what was not recorded.
     """
 
     text: str | None
@@ -25,6 +27,7 @@ class Generation:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: FinishReason | None = None
+    thinking_opened: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,14 @@ class System:
     """What was recorded of one system; ``recordings`` goes through it from the beginning.
 
     With ``merge``, recordings of the same id are more generations of one example; without, each is
-    an example of its own.
+    an example of its own. ``told`` is what a recording of our own tells of the run that it was, as
+    ``run.json`` does.
     """
 
     name: str
     recordings: Callable[[], Iterator[Recording]]
     merge: bool
+    told: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 One line a document and filter: ``arguments`` hold the prompt, ``resps`` the generations, and
 ``filtered_resps`` what the filter read from them. Each filter is imported as a system of its own. A
 metric that is 0 or 1 is the grade of a generation, if it is the only one of its document; otherwise
-the metric tells of all of them together, and the answers are graded by their texts.
+the metric tells of all of them together, and the answers are graded by their texts. Samples of our
+own tasks (``lm_eval_own``) tell more and need none of that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from marl_eval.errors import UserError, unknown
 from marl_eval.importing.columns import read_example
 from marl_eval.importing.generations import Choices, Generation, Recording, System
+from marl_eval.importing.lm_eval_own import own_system, told_by
 from marl_eval.importing.rows import Row, Source
 from marl_eval.importing.values import read_grade, read_text
 
@@ -39,13 +41,16 @@ def systems(source: Source, choices: Choices) -> list[System]:
         raise UserError(
             f"{source.name} lacks one of {', '.join(_NEEDED)}, so it is not of layout lm-eval."
         )
+    name = source.name.rpartition(".")[0] or source.name
+    _, first = next(source.rows())
+    if told_by(first) is not None:
+        return [own_system(source, name, choices)]
     for field, column in choices.columns.items():
         if field != "grades":
             raise unknown("field for --map of layout lm-eval named", field, ["grades"])
         if column and column not in source.columns:
             raise unknown(f"column of {source.name} named", column, source.columns)
     filters = list(dict.fromkeys(_filter(row) for _, row in source.rows()))
-    name = source.name.rpartition(".")[0] or source.name
     if choices.system is not None:
         if choices.system not in filters:
             raise unknown(f"filter in {source.name} named", choices.system, filters)

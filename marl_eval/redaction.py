@@ -33,8 +33,11 @@ def redact(text: str) -> str:
     return _LOOKS_LIKE_A_KEY.sub(HIDDEN, text)
 
 
+def names_a_secret(variable: str) -> bool:
+    """Whether the value of an environment variable is kept out, by the variable's name."""
+    return _SECRET_NAME.search(variable) is not None
+
+
 def _known() -> list[str]:
-    values = {
-        v for name, v in os.environ.items() if _SECRET_NAME.search(name) and len(v) >= _SHORTEST
-    }
+    values = {v for name, v in os.environ.items() if names_a_secret(name) and len(v) >= _SHORTEST}
     return sorted(values, key=len, reverse=True)

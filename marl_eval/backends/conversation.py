@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,36 +63,10 @@ class Asker:
     def check_lengths(self, plan: Plan) -> None:
         """See that every prompt of a plan leaves room for its answer.
 
-        Only prompts that could be too long, by their bytes, are tokenized: a token has at least one.
-
         Raises:
             UserError: naming the examples whose prompt does not.
         """
-        added: int | None = None
-        before: Messages | None = None
-        too_long: list[tuple[str, int]] = []
-        for request in plan:
-            if request.messages == before:
-                continue
-            before = request.messages
-            size = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
-            if added is None:
-                added = len(self.text(request.messages).encode("utf-8", "replace")) - size + _SLACK
-            if size + added + request.sampling.max_tokens <= self.context:
-                continue
-            (prompt,) = self.prompts([request])
-            if prompt.problem is not None:
-                too_long.append((request.source.id, len(prompt.tokens)))
-        if too_long:
-            longest = max(tokens for _, tokens in too_long)
-            named = ", ".join(repr(id) for id, _ in too_long[:_NAMED])
-            more = f" and {len(too_long) - _NAMED} more" if len(too_long) > _NAMED else ""
-            raise UserError(
-                f"The model's context of {self.context} tokens is too short for the prompt and "
-                f"{request.sampling.max_tokens} tokens of answer of the examples {named}{more} (the "
-                f"longest prompt has {longest} tokens): lower --max-tokens, or give --model-args "
-                f"long_prompts=fail to count them as failed requests."
-            )
+        check_lengths(plan, self.context, lambda messages: len(self._tokenize(messages)[0]))
 
     def _tokenize(self, messages: Messages) -> tuple[list[int], bool]:
         text = self.text(messages)
@@ -120,6 +94,43 @@ class Asker:
             text = plain_text(messages)
         # Lone surrogates are no text that a tokenizer could take.
         return str(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def check_lengths(plan: Plan, context: int, count: Callable[[Messages], int | None]) -> None:
+    """See that every prompt of a plan leaves room for its answer in ``context`` tokens.
+
+    Only prompts that could be too long, by their bytes, are counted: a token has at least one, but for
+    those that a chat template adds, which the first conversation shows. Where ``count`` gives None,
+    it is not known.
+
+    Raises:
+        UserError: naming the examples whose prompt does not.
+    """
+    added: int | None = None
+    before: Messages | None = None
+    too_long: list[tuple[str, int]] = []
+    for request in plan:
+        if request.messages == before:
+            continue
+        before = request.messages
+        size = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
+        if added is None:
+            added = (count(request.messages) or 0) + _SLACK
+        if size + added + request.sampling.max_tokens <= context:
+            continue
+        tokens = count(request.messages)
+        if tokens is not None and tokens + request.sampling.max_tokens > context:
+            too_long.append((request.source.id, tokens))
+    if too_long:
+        longest = max(tokens for _, tokens in too_long)
+        named = ", ".join(repr(id) for id, _ in too_long[:_NAMED])
+        more = f" and {len(too_long) - _NAMED} more" if len(too_long) > _NAMED else ""
+        raise UserError(
+            f"The model's context of {context} tokens is too short for the prompt and "
+            f"{request.sampling.max_tokens} tokens of answer of the examples {named}{more} (the "
+            f"longest prompt has {longest} tokens): lower --max-tokens, or give --model-args "
+            f"long_prompts=fail to count them as failed requests."
+        )
 
 
 def plain_text(messages: Sequence[Message]) -> str:

@@ -162,7 +162,9 @@ def test_a_prompt_that_does_not_fit_is_an_error_and_not_a_wrong_answer(
 def test_prompts_that_do_not_fit_are_named_before_anything_is_written(
     tiny: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=r"4096 .* examples 'ddxsim-0'.* and 7 more .*--max-tokens"):
+    with pytest.raises(
+        UserError, match=r"4096 .* examples 'ddxsim-0-0'.* and 7 more .*--max-tokens"
+    ):
         run(tiny, tmp_path / "run", max_tokens=4000)
     assert not (tmp_path / "run").exists()
 

@@ -36,8 +36,11 @@ def backend(smollm2: Path) -> Any:
 def shared_engine(backend: Any, smollm2: Path) -> Iterator[None]:
     """Let runs of the checkpoint with ``ENGINE`` and ``PLACES`` use the engine that is running."""
     from marl_eval import preparation
+    from marl_eval.plugins import open_model
 
     def opened(model: str, args: Mapping[str, Any], **options: Any) -> Any:
+        if not model.startswith("vllm:"):
+            return open_model(model, args, **options)
         assert (model, dict(args), options["batch_size"]) == (f"vllm:{smollm2}", ENGINE, PLACES)
         return backend
 

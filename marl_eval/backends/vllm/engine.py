@@ -105,6 +105,7 @@ def configure(
         for variable in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
             os.environ.setdefault(variable, "1")
         from vllm import EngineArgs
+        from vllm.platforms import current_platform
         from vllm.usage.usage_lib import UsageContext
 
         check_names(engine, (field.name for field in fields(EngineArgs)))
@@ -114,6 +115,9 @@ def configure(
             "revision": arguments.revision,
             "trust_remote_code": arguments.trust_remote_code,
         }
+        if current_platform.is_cpu():
+            # There, an engine dies of a request with a seed whose prompt it reads in parts.
+            given["enable_chunked_prefill"] = False
         if batch_size is not None:
             given["max_num_seqs"] = batch_size
         if arguments.adapter is not None:

@@ -73,6 +73,7 @@ def evaluate(
             task=prepared.task,
             progress=progress,
             held=True,
+            cluster=settings.backend == "ray",
             **{name: getattr(settings, name) for name in SCORING},
         )
 
@@ -140,6 +141,7 @@ def score(
     overlap: bool = True,
     prices: Path | None = None,
     workers: int | None = None,
+    cluster: bool = False,
     sandbox_min_level: str = DEFAULT_ISOLATION,
     task: Task | Path | str | None = None,
     progress: Progress = silent,
@@ -149,7 +151,8 @@ def score(
 
     Writes ``scores.parquet`` and ``results.json``, and before them what a judge finds of answers that
     have not been judged. See ``RunSettings`` for the arguments; ``task`` is the Python file of a run
-    that was made with one, if it has moved; ``held``: this process holds the directory already.
+    that was made with one, if it has moved; ``cluster``: on the Ray cluster that this process is
+    connected to; ``held``: this process holds the directory already.
 
     Raises:
         UserError: if this is not a run directory, ``prices`` does not hold the run's model, or
@@ -159,7 +162,7 @@ def score(
     run = RunDirectory(path)
     record = run.read_run()
     price = None if prices is None else read_price(prices, record["settings"]["model"])
-    options = ScoringOptions(strict, overlap, price, workers or 1, task)
+    options = ScoringOptions(strict, overlap, price, workers or 1, cluster, task)
     scorer = scorer_of(record, options)
     judge = opened_judge(scorer.task, record, JudgeSettings(workers, sandbox_min_level))
     if judge is not None:

@@ -6,8 +6,8 @@ Needs the run directory and nothing else: neither the model nor the data.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -47,7 +47,8 @@ class ScoringOptions:
     ``strict``: a generation that deviates from the format at all holds no answers; otherwise what
     can be read of it counts. ``overlap``: compare the reasoning of an example's generations.
     ``price`` of tokens, None if money is not to be told. ``workers``: processes, which change
-    nothing but the speed. ``task``: of the run, or its Python file; where that is needed and None, a
+    nothing but the speed, as does ``cluster``: the Ray cluster that this process is connected to, if it
+    is. ``task``: of the run, or its Python file; where that is needed and None, a
     file with its hash that the user gave before.
     """
 
@@ -55,6 +56,7 @@ class ScoringOptions:
     overlap: bool = True
     price: Price | None = None
     workers: int = 1
+    cluster: bool = False
     task: Task | Path | str | None = None
 
 
@@ -86,7 +88,8 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
     """
     record = run.read_run()
     scorer = scorer_of(record, options)
-    blocks = _Graded(run, scorer)
+    # Processes elsewhere are in other working directories.
+    blocks = _Graded(RunDirectory(run.path.resolve()), scorer)
     # A recording without gold answers and grades tells nothing of what is right; elsewhere an empty
     # gold set says that no answer is.
     found = _Found(graded=record.get("recorded", {}).get("grades", True))
@@ -97,7 +100,7 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
             pq.ParquetWriter(
                 temporary, SCHEMA, compression="lz4", use_dictionary=_REPETITIVE
             ) as writer,
-            in_order(blocks.grade, blocks.blocks.count, options.workers) as graded,
+            _spread(blocks.grade, blocks.blocks.count, options) as graded,
         ):
             for rows in graded:
                 found.add(rows, scorer.layout)
@@ -121,6 +124,17 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
         deviations=dict(sorted(found.deviations.items())),
         isolation=dict(sorted(found.isolation.items())),
     )
+
+
+def _spread(
+    work: Callable[[int], pa.Table], count: int, options: ScoringOptions
+) -> AbstractContextManager[Iterator[pa.Table]]:
+    if options.cluster:
+        from marl_eval.backends.ray.blocks import in_order_on_cluster, is_connected
+
+        if is_connected():
+            return in_order_on_cluster(work, count)
+    return in_order(work, count, options.workers)
 
 
 def _dump_shape(shape: Shape) -> str:

@@ -20,7 +20,11 @@ It is called just before a request is sent. One that is not done counts as sent 
 
 
 class Backend(Protocol):
-    """An opened model."""
+    """An opened model.
+
+    One that has to see all of a plan to answer any request of it has a true attribute
+    ``reads_whole_plan``, and cannot be one of several replicas, which see a part each.
+    """
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Give what identifies the model and the way it is run: plain JSON, no paths, no clock."""

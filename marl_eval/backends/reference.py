@@ -38,6 +38,11 @@ class Reference:
 
     name: str
 
+    @property
+    def reads_whole_plan(self) -> bool:
+        """Whether answers depend on what else is asked: on the gold answers of the whole run."""
+        return self.name in ("prior", "random")
+
     def fingerprint(self) -> Mapping[str, Any]:
         """Give the name, and what its token counts are."""
         return {"backend": "reference", "name": self.name, "tokens": "words and punctuation marks"}

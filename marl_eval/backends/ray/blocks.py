@@ -1,0 +1,65 @@
+"""Working on blocks all over the cluster, with the results in the order of the blocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from marl_eval.errors import UserError
+
+T = TypeVar("T")
+
+_AHEAD = 2
+"""Blocks that each processor may be ahead of the reader, which bounds the memory."""
+
+
+def is_connected() -> bool:
+    """Whether this process is connected to a cluster."""
+    import ray
+
+    return bool(ray.is_initialized())
+
+
+@contextmanager
+def in_order_on_cluster(work: Callable[[int], T], count: int) -> Iterator[Iterator[T]]:
+    """Give ``work(0)`` to ``work(count - 1)``, in this order, worked out by the cluster.
+
+    ``work`` and what it returns are pickled. It reads files, so every machine has to see them.
+
+    Raises:
+        UserError: if a machine does not see them.
+    """
+    yield _results(work, count)
+
+
+def _results(work: Callable[[int], T], count: int) -> Iterator[T]:
+    import ray
+    from ray.exceptions import RayTaskError
+
+    def call(work: Callable[[int], Any], block: int) -> Any:
+        return work(block)
+
+    # Whatever the replicas hold: they have nothing to do while a run is scored.
+    remote = ray.remote(call).options(num_cpus=0, scheduling_strategy="SPREAD")
+    held = ray.put(work)
+    ahead = int(ray.cluster_resources().get("CPU", 1)) * _AHEAD
+    pending: deque[Any] = deque()
+    try:
+        for block in range(count):
+            pending.append(remote.remote(held, block))
+            if len(pending) > ahead:
+                yield ray.get(pending.popleft())
+        while pending:
+            yield ray.get(pending.popleft())
+    except RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, FileNotFoundError):
+            raise UserError(
+                f"A machine of the cluster does not see {cause.filename}: give --out a directory that "
+                f"all of them share, or score the run here by 'marl-eval score'."
+            ) from error
+        if isinstance(cause, Exception):
+            raise cause from error
+        raise

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from marl_eval.errors import UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_ADAPTER = "adapter_config.json"
 _IDENTIFYING = ["*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "merges.txt", "vocab.txt"]
 
 
@@ -41,6 +42,11 @@ def check_exists(name: str, file: str = "config.json") -> None:
     """
     folder = Path(name)
     if folder.is_dir():
+        if file == "config.json" and not (folder / file).exists() and (folder / _ADAPTER).exists():
+            raise UserError(
+                f"The folder {name} holds an adapter and not its model: give the model by --model, and "
+                f"the folder by --model-args adapter={name}."
+            )
         if not (folder / file).exists():
             raise UserError(
                 f"The folder {name} holds no checkpoint: it has no {file}. "
@@ -80,21 +86,22 @@ def _files(name: str, arguments: CheckpointArguments) -> dict[str, str]:
 
 
 def _hub_commit(name: str, arguments: CheckpointArguments) -> str:
-    from transformers import AutoConfig, PretrainedConfig
+    from transformers.utils import cached_file
 
-    # What was downloaded before is found without a network, so configurations are read, not the hub's
-    # list of models; an adapter has none of a model.
-    kind = AutoConfig if name != arguments.adapter else PretrainedConfig
+    # What was downloaded before is found without a network, in a folder that its commit names.
+    own = name != arguments.adapter
     try:
-        config = kind.from_pretrained(
-            name, revision=arguments.revision, trust_remote_code=arguments.trust_remote_code
+        file = cached_file(
+            name,
+            "config.json" if own else _ADAPTER,
+            revision=arguments.revision if own else None,
         )
     except (OSError, ValueError) as error:
         raise UserError(
             f"There is no folder {name!r}, and the Hugging Face Hub did not give a model of that "
             f"name: {str(error).splitlines()[0]}"
         ) from error
-    return str(getattr(config, "_commit_hash", None) or "unknown")
+    return Path(str(file)).parent.name
 
 
 def _file_hash(path: Path) -> str:

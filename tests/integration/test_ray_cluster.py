@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -96,8 +97,10 @@ def test_a_cluster_ends_with_the_run_that_started_it_and_the_run_continues_witho
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """A cluster that was started by somebody else."""
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A cluster that was started by somebody else, and asks for a token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -116,7 +119,9 @@ def address(tmp_path: Path) -> Iterator[str]:
         time.sleep(0.1)
     time.sleep(3)
     yield f"127.0.0.1:{port}"
-    os.killpg(process.pid, signal.SIGTERM)
+    for pid in processes_with(os.environ["RAY_AUTH_TOKEN"]):
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGKILL)
     process.wait(30)
 
 

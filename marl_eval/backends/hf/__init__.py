@@ -33,6 +33,8 @@ def open_backend(name: str, args: Mapping[str, Any], *, batch_size: int | None) 
     """Open a folder with a checkpoint, or a model of the Hugging Face Hub by its id."""
     need("hf", "torch", "transformers")
     arguments = read_arguments("hf", Arguments, args)
+    if arguments.adapter is not None:
+        need("hf", "peft")
     check_exists(name)
     return HfBackend(name, arguments, batch_size or DEFAULT_BATCH)
 
@@ -73,6 +75,10 @@ class HfBackend:
         """See that the prompts fit the model's context."""
         if self._arguments.long_prompts == "stop":
             self._asker.check_lengths(plan)
+
+    def load(self) -> None:
+        """Load the weights."""
+        _ = self._model
 
     def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
         """Answer what is not done, a batch at a time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,9 +75,43 @@ def load_model(name: str, arguments: Arguments, tokenizer: Any) -> Model:
         model = AutoModelForCausalLM.from_pretrained(
             name, dtype=getattr(torch, dtype), **_hub_options(arguments)
         )
+        if arguments.adapter is not None:
+            model = _adapted(model, arguments.adapter)
+        model = model.to(device)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"The model {name!r} cannot be loaded: {error}") from error
-    return Model(model.to(device).eval(), tokenizer, device)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_short_of_memory(error):
+            raise
+        raise UserError(
+            f"The memory of {device} does not suffice for the model {name!r} in {dtype}: give "
+            f"--model-args dtype=bfloat16, another device, or a smaller model."
+        ) from error
+    return Model(model.eval(), tokenizer, device)
+
+
+def _adapted(model: Any, adapter: str) -> Any:
+    """Give the model with an adapter's weights added to its own."""
+    from peft import PeftModel
+
+    try:
+        with warnings.catch_warnings():
+            # It uses names that transformers has since changed.
+            warnings.simplefilter("ignore", FutureWarning)
+            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if _is_short_of_memory(error):
+            raise
+        raise UserError(
+            f"The adapter {adapter!r} cannot be loaded: {str(error).strip().partition(chr(10))[0]}"
+        ) from error
+
+
+def _is_short_of_memory(error: BaseException) -> bool:
+    """Whether memory was short: PyTorch has an error of its own for that on GPUs only."""
+    told = str(error)
+    short = "not enough memory" in told or "DefaultCPUAllocator" in told
+    return short or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 def _hub_options(arguments: Arguments) -> dict[str, Any]:
@@ -121,7 +156,9 @@ class Model:
         )
         try:
             generated = self._generate(ids, mask, requests, sampler, stop)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_short_of_memory(error):
+                raise
             raise UserError(
                 f"The memory of {self._device} does not suffice for {len(batch)} generations at "
                 f"once: lower --batch-size or --max-tokens. The same command then continues."
@@ -148,7 +185,7 @@ class Model:
         most = max(request.sampling.max_tokens for request in requests)
         generated: list[list[int]] = [[] for _ in requests]
         ids, mask = ids.to(self._device), mask.to(self._device)
-        cache = None
+        cache = self._shared(ids, mask)
         while True:
             made = ids.shape[1] - width
             output = self._model.generate(
@@ -182,6 +219,32 @@ class Model:
                 ids, mask = ids[index], mask[index]
                 cache.batch_select_indices(index)
                 sampler.rows = stop.rows = [sampler.rows[place] for place in going]
+
+    def _shared(self, ids: torch.Tensor, mask: torch.Tensor) -> Any:
+        """Read each prompt once, where several generations have the same, and give what was read.
+
+        Of the last token nothing is read, since the generation begins with it. None where no two are
+        the same, or the model's memory of what it read cannot be copied.
+        """
+        prompts = torch.cat([ids, mask], 1)
+        _, place = torch.unique(prompts, dim=0, return_inverse=True)
+        order = place.tolist()
+        firsts = sorted({order.index(one) for one in order})
+        if len(firsts) == len(ids) or ids.shape[1] < 2:
+            return None
+        own, seen = ids[firsts, :-1], mask[firsts, :-1]
+        cache = self._model(
+            input_ids=own,
+            attention_mask=seen,
+            position_ids=(seen.cumsum(1) - 1).clamp(min=0),
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
+        if not hasattr(cache, "batch_select_indices"):
+            return None
+        rows = [firsts.index(order.index(one)) for one in order]
+        cache.batch_select_indices(torch.tensor(rows, device=ids.device))
+        return cache
 
     def _completion(
         self, prompt: Prompt, generated: list[int], length: int | None, sampler: Sampler, row: int

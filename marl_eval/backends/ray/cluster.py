@@ -55,7 +55,8 @@ def connect(arguments: Arguments) -> None:
         raise UserError(
             f"There is no Ray cluster at {arguments.address!r} "
             f"({str(error).strip().partition(chr(10))[0].rstrip('.')}): start one by 'ray start "
-            f"--head', give its address, or leave the address out for a cluster on this machine."
+            f"--head', give its address (and its token, if it has one, by RAY_AUTH_MODE=token and "
+            f"RAY_AUTH_TOKEN), or leave the address out for a cluster on this machine."
         ) from error
 
 

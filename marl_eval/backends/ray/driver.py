@@ -54,8 +54,10 @@ class Driver:
         cpus: float,
         gpus: float,
     ) -> None:
-        kind = ray.remote(Replica).options(num_cpus=cpus, num_gpus=gpus, max_concurrency=_CALLS)
-        self._start = lambda: kind.remote(model, dict(args), batch_size)
+        self._kind: Any = ray.remote(Replica).options(
+            num_cpus=cpus, num_gpus=gpus, max_concurrency=_CALLS
+        )
+        self._opening = (model, dict(args), batch_size)
         self._ahead = (batch_size or _BATCH) * _AHEAD
         self._running = [self._run() for _ in range(replicas)]
         self._losses_left = _LOSSES * replicas
@@ -141,7 +143,7 @@ class Driver:
             one.actor.put.remote(requests)
 
     def _run(self) -> _Running:
-        actor = self._start()
+        actor = self._kind.remote(*self._opening)
         return _Running(actor, actor.take.remote())
 
     def _lost(self, one: _Running, error: Exception) -> list[Request]:

@@ -6,7 +6,7 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from marl_eval.plugins import found
+from marl_eval.plugins import checkpoint_backend, found
 from marl_eval.provenance import machine, versions
 from marl_eval.sandbox.levels import KEEPS, LEVELS
 from marl_eval.sandbox.server_process import RefusedError, start_at
@@ -26,6 +26,9 @@ def print_report() -> None:
     print(f"GPU: {_gpu()}")
     for group in ("tasks", "metrics", "backends", "reports"):
         print(f"{group}: {', '.join(found(group))}")
+    print(
+        "a model without a backend before its name is run by {}: {}".format(*checkpoint_backend())
+    )
     print("extras:")
     for extra, packages in _extras().items():
         lacking = [name for name in packages if _installed(name) is None]

@@ -79,17 +79,18 @@ def open_model(
     before, colon, name = model.partition(":")
     if colon and (before in found("backends") or re.fullmatch(r"[a-z][a-z-]+", before)):
         return load_backend(before)(name, args, batch_size=batch_size)
-    return load_backend(_checkpoint_backend())(model, args, batch_size=batch_size)
+    return load_backend(checkpoint_backend()[0])(model, args, batch_size=batch_size)
 
 
-def _checkpoint_backend() -> str:
-    """Give the backend that runs a checkpoint fastest here."""
-    if "vllm" in found("backends") and find_spec("vllm") is not None:
-        import torch
+def checkpoint_backend() -> tuple[str, str]:
+    """Give the backend that runs a checkpoint fastest here, and why that is so in words."""
+    if "vllm" not in found("backends") or find_spec("vllm") is None:
+        return "hf", "vllm is not installed"
+    import torch
 
-        if torch.cuda.is_available():
-            return "vllm"
-    return "hf"
+    if torch.cuda.is_available():
+        return "vllm", "it is installed and there is a GPU"
+    return "hf", "there is no GPU for vllm"
 
 
 def load_metric_family(name: str) -> MetricFamily:

@@ -9,9 +9,11 @@ import pytest
 from marl_eval.catalogue import catalogue, to_markdown
 from tests.pages import DOCS, blocks, shell
 
-ELSEWHERE = {DOCS / "adding-a-metric.md", DOCS / "add-a-task.md", DOCS / "lm-eval.md"}
-"""These pages install a package or need a model; ``test_metric_plugin.py``, ``test_add_a_task.py`` and
-``test_lm_eval_tasks.py`` follow them."""
+ELSEWHERE = {
+    DOCS / f"{name}.md" for name in ("adding-a-metric", "add-a-task", "lm-eval", "engines")
+}
+"""These pages install a package, or need a model or a server; ``test_metric_plugin.py``,
+``test_add_a_task.py``, ``test_lm_eval_tasks.py`` and ``backends/test_openai.py`` follow them."""
 
 GUIDES = [
     page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from marl_eval.errors import UserError
+
+_KNOCK_SECONDS = 10.0
 
 
 class Arguments(BaseModel):
@@ -43,6 +46,7 @@ def connect(arguments: Arguments) -> None:
         return
     local: dict[str, Any] = {} if arguments.address else {"include_dashboard": False}
     try:
+        _knock(arguments.address)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(
@@ -51,13 +55,20 @@ def connect(arguments: Arguments) -> None:
                 logging_level="ERROR",
                 **local,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"There is no Ray cluster at {arguments.address!r} "
             f"({str(error).strip().partition(chr(10))[0].rstrip('.')}): start one by 'ray start "
             f"--head', give its address (and its token, if it has one, by RAY_AUTH_MODE=token and "
             f"RAY_AUTH_TOKEN), or leave the address out for a cluster on this machine."
         ) from error
+
+
+def _knock(address: str | None) -> None:
+    """See that somebody listens at an address of the form host:port; Ray tries for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def room(arguments: Arguments, resources: Mapping[str, float]) -> tuple[int, float]:

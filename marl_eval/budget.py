@@ -1,8 +1,8 @@
 """A cap on what a run may cost, in tokens or money, that is kept and not only noticed.
 
-A request counts as costing its prompt and all the tokens that it may generate from the moment it is
-sent until its answer tells what it did cost. So requests on their way can never pass the cap together;
-as it comes near, fewer are sent at once.
+A request counts as costing a token for each byte of its prompt, and all the tokens that it may
+generate, from the moment it is sent until its answer tells what it did cost. So requests on their way
+can never pass the cap together; as it comes near, fewer are sent at once.
 """
 
 from __future__ import annotations
@@ -36,17 +36,15 @@ class Budget:
     def __init__(self, cap: Cap, prompt_tokens: int, completion_tokens: int) -> None:
         self._cap = cap
         self._prompt, self._completion = prompt_tokens, completion_tokens
-        self._sent: dict[str, tuple[int, int, int]] = {}
+        self._sent: dict[str, tuple[int, int]] = {}
         self._prompt_sent = self._completion_sent = 0
-        self._density: float | None = None
         self.refused = False
 
     def admits(self, request: Request) -> bool:
         """Whether the request may be sent; it counts as sent from then on."""
         if request.id in self._sent:
             return True
-        size = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
-        expected = round(size * (1.0 if self._density is None else self._density))
+        expected = sum(len(m.content.encode("utf-8", "replace")) for m in request.messages)
         most = request.sampling.max_tokens
         if self._exceeded(
             self._prompt + self._prompt_sent + expected,
@@ -54,7 +52,7 @@ class Budget:
         ):
             self.refused = True
             return False
-        self._sent[request.id] = (expected, most, size)
+        self._sent[request.id] = (expected, most)
         self._prompt_sent += expected
         self._completion_sent += most
         return True
@@ -62,13 +60,11 @@ class Budget:
     def settle(self, items: Sequence[Completion | Failure]) -> None:
         """Take in what was answered. A count that the engine does not tell is taken as expected."""
         for item in items:
-            prompt, completion, size = self._sent.pop(item.id, (0, 0, 0))
+            prompt, completion = self._sent.pop(item.id, (0, 0))
             self._prompt_sent -= prompt
             self._completion_sent -= completion
             if isinstance(item, Failure):
                 continue
-            if item.prompt_tokens is not None and size:
-                self._density = max(self._density or 0.0, item.prompt_tokens / size)
             self._prompt += prompt if item.prompt_tokens is None else item.prompt_tokens
             self._completion += (
                 completion if item.completion_tokens is None else item.completion_tokens

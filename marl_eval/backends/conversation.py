@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
-
 from marl_eval.backends.checkpoint import CheckpointArguments
 from marl_eval.backends.endings import opens_thinking
 from marl_eval.errors import UserError
@@ -80,6 +78,9 @@ class Asker:
             UserError: if the model's chat template does not take the conversation.
         """
         if self.chat:
+            # With transformers, which brings the templates; a server has them itself.
+            from jinja2 import TemplateError
+
             turns = [{"role": m.role, "content": m.content} for m in messages]
             try:
                 text = self.tokenizer.apply_chat_template(

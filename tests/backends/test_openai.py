@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -297,6 +299,16 @@ def test_what_is_wrong_with_a_server_is_told_in_one_sentence_before_anything_is_
     assert re.search(told, said), said
     assert KEY not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_server_is_asked_without_any_package_of_an_extra() -> None:
+    heavy = ["torch", "transformers", "jinja2", "vllm", "ray", "lm_eval"]
+    probe = (
+        "import sys, marl_eval.backends.openai.asking, marl_eval.backends.openai.server; "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_key_of_the_named_variable_is_sent(

@@ -50,7 +50,7 @@ def integration(session: nox.Session) -> None:
     install(session, "-e", ".[code,hf,lm-eval,ray,test]")
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
-    session.run("pytest", "-m", "integration", *BY_FILE, *session.posargs)
+    session.run("pytest", "-m", "integration", *session.posargs)
 
 
 @nox.session

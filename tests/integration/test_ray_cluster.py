@@ -128,11 +128,12 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_run_uses_a_cluster_by_its_address_and_leaves_it_running(
     address: str, tiny: Path, tmp_path: Path
 ) -> None:
-    subprocess.run(command(tiny, tmp_path / "one"), check=True, capture_output=True)
+    few = ("--limit", "10")
+    subprocess.run(command(tiny, tmp_path / "one", *few), check=True, capture_output=True)
     for name in ("two", "three"):
         done = subprocess.run(
             command(
-                tiny, tmp_path / name,
+                tiny, tmp_path / name, *few,
                 "--backend", "ray", "--model-args", f"replicas=2,address={address}",
             ),
             capture_output=True, text=True, check=False, timeout=240,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from marl_eval.backends.hub import find_on_hub
 from marl_eval.errors import UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_ADAPTER = "adapter_config.json"
-_IDENTIFYING = ["*.safetensors", "*.bin", "*.json", "*.model", "*.jinja", "merges.txt", "vocab.txt"]
+ADAPTER = "adapter_config.json"
+_IDENTIFYING = [
+    "*.safetensors", "*.bin", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt",
+    "*.py",
+]  # fmt: skip
 
 
 class CheckpointArguments(BaseModel):
@@ -41,8 +46,8 @@ def check_exists(name: str, file: str = "config.json") -> None:
         UserError: if there is none.
     """
     folder = Path(name)
-    if folder.is_dir():
-        if file == "config.json" and not (folder / file).exists() and (folder / _ADAPTER).exists():
+    if name and folder.is_dir():
+        if file == "config.json" and not (folder / file).exists() and (folder / ADAPTER).exists():
             raise UserError(
                 f"The folder {name} holds an adapter and not its model: give the model by --model, and "
                 f"the folder by --model-args adapter={name}."
@@ -59,6 +64,53 @@ def check_exists(name: str, file: str = "config.json") -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the files of a model or an adapter are: ``place`` is a folder, or an id on the hub.
+
+    ``commit`` is that of a model on the hub; its files are to be loaded at the ``revision``, so that
+    they are those that the commit identifies, whatever is uploaded meanwhile.
+    """
+
+    name: str
+    place: str
+    commit: str | None = None
+
+    @property
+    def revision(self) -> str | None:
+        """The revision to load at, None for a folder."""
+        return self.commit if self.place == self.name else None
+
+
+def find_model(name: str, arguments: CheckpointArguments) -> Source:
+    """Find a model: a folder, or an id on the hub.
+
+    Raises:
+        UserError: if the hub does not give the model.
+    """
+    return _find(name, "config.json", arguments.revision)
+
+
+def find_adapter(arguments: CheckpointArguments) -> Source | None:
+    """Find the adapter, if there is to be one.
+
+    Raises:
+        UserError: if its folder does not hold one, or the hub does not give it.
+    """
+    if arguments.adapter is None:
+        return None
+    if Path(arguments.adapter).is_dir():
+        check_exists(arguments.adapter, ADAPTER)
+    return _find(arguments.adapter, ADAPTER, None)
+
+
+def _find(name: str, file: str, revision: str | None) -> Source:
+    if Path(name).is_dir():
+        return Source(name, name)
+    folder, reached = find_on_hub(name, file, revision)
+    return Source(name, name if reached else str(folder), folder.name)
+
+
 def fingerprint(name: str, arguments: CheckpointArguments) -> dict[str, Any]:
     """Give what identifies a checkpoint, however it is run: plain JSON, no paths.
 
@@ -68,40 +120,28 @@ def fingerprint(name: str, arguments: CheckpointArguments) -> dict[str, Any]:
     Raises:
         UserError: if the hub does not give the model.
     """
-    found: dict[str, Any] = {"files": _files(name, arguments)}
-    if arguments.adapter is not None:
-        found["adapter"] = _files(arguments.adapter, arguments)
-    found["chat"] = arguments.chat
+    return identify(find_model(name, arguments), find_adapter(arguments), arguments)
+
+
+def identify(
+    model: Source, adapter: Source | None, arguments: CheckpointArguments
+) -> dict[str, Any]:
+    """Give what identifies a checkpoint that was found, as ``fingerprint`` does."""
+    told: dict[str, Any] = {"files": _files(model)}
+    if adapter is not None:
+        told["adapter"] = _files(adapter)
+    told["chat"] = arguments.chat
     if arguments.template:
-        found["template"] = arguments.template
-    return found
+        told["template"] = arguments.template
+    return told
 
 
-def _files(name: str, arguments: CheckpointArguments) -> dict[str, str]:
-    folder = Path(name)
-    if not folder.is_dir():
-        return {"hub": name, "commit": _hub_commit(name, arguments)}
+def _files(source: Source) -> dict[str, str]:
+    if source.commit is not None:
+        return {"hub": source.name, "commit": source.commit}
+    folder = Path(source.place)
     names = sorted({path.name for pattern in _IDENTIFYING for path in folder.glob(pattern)})
     return {name: _file_hash(folder / name) for name in names}
-
-
-def _hub_commit(name: str, arguments: CheckpointArguments) -> str:
-    from transformers.utils import cached_file
-
-    # What was downloaded before is found without a network, in a folder that its commit names.
-    own = name != arguments.adapter
-    try:
-        file = cached_file(
-            name,
-            "config.json" if own else _ADAPTER,
-            revision=arguments.revision if own else None,
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"There is no folder {name!r}, and the Hugging Face Hub did not give a model of that "
-            f"name: {str(error).splitlines()[0]}"
-        ) from error
-    return Path(str(file)).parent.name
 
 
 def _file_hash(path: Path) -> str:

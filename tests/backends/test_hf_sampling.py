@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,24 @@ def test_a_sequence_with_two_endings_needs_both_in_either_order() -> None:
     for text in ("x</analysis>y</c2>", "x</c2>y</analysis>"):
         assert ended_after(Characters(), text + "rest", endings, False) == len(text)
     assert ended_after(Characters(), "x</c2>rest", endings, False) is None
+
+
+def test_what_a_checkpoint_says_of_sampling_changes_no_answer(tmp_path: Path) -> None:
+    from marl_eval import evaluate
+    from tests.backends.tiny import save_tiny_model
+
+    plain = save_tiny_model(tmp_path / "plain")
+    with_habits = save_tiny_model(tmp_path / "habits")
+    file = with_habits / "generation_config.json"
+    habits = {"repetition_penalty": 1.8, "no_repeat_ngram_size": 2, "top_k": 3, "min_p": 0.3}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **habits}))
+    texts = []
+    for model in (plain, with_habits):
+        out = tmp_path / f"{model.name}-run"
+        evaluate(
+            model=f"hf:{model}", task="ddxsim", task_args={"examples": 6}, max_tokens=24,
+            resamples=0, out=out,
+        )  # fmt: skip
+        lines = (out / "completions" / "part-0.jsonl").read_bytes().splitlines()
+        texts.append([json.loads(line)["text"] for line in lines])
+    assert texts[0] == texts[1]

@@ -87,7 +87,7 @@ def test_prompts_are_read_once_each_however_many_generations_they_have(
 
     monkeypatch.setattr(LlamaForCausalLM, "forward", counted)
     monkeypatch.setattr(
-        "marl_eval.backends.hf.model.AutoModelForCausalLM.from_pretrained",
+        "marl_eval.backends.hf.loading.AutoModelForCausalLM.from_pretrained",
         LlamaForCausalLM.from_pretrained,
     )
     rows = completions(tmp_path / "run", model=f"hf:{tiny}", strategy="best-of-k", k=8)
@@ -147,6 +147,7 @@ def test_what_is_no_adapter_is_told(tiny: Path, cli: Cli, tmp_path: Path) -> Non
 def test_a_machine_without_the_memory_says_what_to_lower(
     at: str, tiny: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from marl_eval.backends.hf import loading as hf_loading
     from marl_eval.backends.hf import model as hf_model
 
     def short(*args: Any, **kwargs: Any) -> Any:
@@ -154,7 +155,7 @@ def test_a_machine_without_the_memory_says_what_to_lower(
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried")
 
     if at == "loading":
-        monkeypatch.setattr(hf_model.AutoModelForCausalLM, "from_pretrained", short)
+        monkeypatch.setattr(hf_loading.AutoModelForCausalLM, "from_pretrained", short)
     else:
         monkeypatch.setattr(hf_model.Model, "_generate", short)
     code, _, said = cli("run", "--model", f"hf:{tiny}", "--task", "ddxsim", "--out", tmp_path / "r")

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from marl_eval.backends import IsDone
 from marl_eval.backends.arguments import need, read_arguments
-from marl_eval.backends.checkpoint import check_exists, fingerprint
+from marl_eval.backends.checkpoint import (
+    Source,
+    check_exists,
+    find_adapter,
+    find_model,
+    identify,
+)
 from marl_eval.backends.hf.arguments import Arguments
 from marl_eval.plan import Plan
 from marl_eval.types import Completion, Failure
@@ -48,28 +54,32 @@ class HfBackend:
         self._batch_size = batch_size
 
     @cached_property
-    def _asker(self) -> Asker:
-        from marl_eval.backends.hf.model import load_asker
+    def _source(self) -> Source:
+        return find_model(self._name, self._arguments)
 
-        return load_asker(self._name, self._arguments)
+    @cached_property
+    def _adapter(self) -> Source | None:
+        return find_adapter(self._arguments)
+
+    @cached_property
+    def _asker(self) -> Asker:
+        from marl_eval.backends.hf.loading import load_asker
+
+        return load_asker(self._source, self._arguments)
 
     @cached_property
     def _model(self) -> Model:
-        from marl_eval.backends.hf.model import load_model
+        from marl_eval.backends.hf.loading import load_model
 
-        return load_model(self._name, self._arguments, self._asker.tokenizer)
+        return load_model(self._source, self._adapter, self._arguments, self._asker.tokenizer)
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Give hashes of weights, tokenizer and chat template, or the hub's commit, and the dtype."""
-        from marl_eval.backends.hf.model import placement
+        told = identify(self._source, self._adapter, self._arguments)
+        from marl_eval.backends.hf.loading import placement
 
         device, dtype = placement(self._arguments)
-        return {
-            "backend": "hf",
-            **fingerprint(self._name, self._arguments),
-            "dtype": dtype,
-            "device": device.partition(":")[0],
-        }
+        return {"backend": "hf", **told, "dtype": dtype, "device": device.partition(":")[0]}
 
     def check(self, plan: Plan) -> None:
         """See that the prompts fit the model's context."""

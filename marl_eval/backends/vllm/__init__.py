@@ -88,10 +88,12 @@ class VllmBackend:
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Give the hashes of the checkpoint or the hub's commit, and what the engine does with it."""
+        # Before the engine looks for the model, which takes it long where there is no network.
+        told = fingerprint(self._name, self._arguments)
         config = self._config
         return {
             "backend": "vllm",
-            **fingerprint(self._name, self._arguments),
+            **told,
             "dtype": str(config.model_config.dtype).removeprefix("torch."),
             "quantization": config.model_config.quantization,
             "device": config.device_config.device_type,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+H = TypeVar("H")
 
 _AHEAD = 2
 """Blocks that each worker may be ahead of the reader, which bounds the memory."""
@@ -30,17 +31,22 @@ def in_order(work: Callable[[int], T], count: int, workers: int) -> Iterator[Ite
     with ProcessPoolExecutor(
         min(workers, count), mp_context=context, initializer=_take, initargs=(work,)
     ) as pool:
-        yield _results(pool, count, workers * _AHEAD)
+        yield ahead_of_reader(
+            lambda block: pool.submit(_call, block), Future.result, count, workers
+        )
 
 
-def _results(pool: ProcessPoolExecutor, count: int, ahead: int) -> Iterator[Any]:
-    pending: deque[Future[Any]] = deque()
+def ahead_of_reader(
+    submit: Callable[[int], H], result: Callable[[H], T], count: int, workers: int
+) -> Iterator[T]:
+    """Give the results of blocks in their order; ``workers`` of them work on those to come."""
+    pending: deque[H] = deque()
     for block in range(count):
-        pending.append(pool.submit(_call, block))
-        if len(pending) > ahead:
-            yield pending.popleft().result()
+        pending.append(submit(block))
+        if len(pending) > workers * _AHEAD:
+            yield result(pending.popleft())
     while pending:
-        yield pending.popleft().result()
+        yield result(pending.popleft())
 
 
 def _take(work: Callable[[int], Any]) -> None:

@@ -90,6 +90,11 @@ class Request:
     endings: tuple[str, ...]
     source: Example
 
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        """What an answer and a failure begin with: id, example, sample, stage."""
+        return self.id, self.example, self.sample, self.stage
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

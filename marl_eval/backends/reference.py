@@ -86,10 +86,7 @@ def _complete(request: Request, answers: Answers) -> Completion:
         analysis="The confidences are known.",
     )
     return Completion(
-        id=request.id,
-        example=request.example,
-        sample=request.sample,
-        stage=request.stage,
+        *request.key,
         text=text,
         prompt_tokens=sum(len(_TOKEN.findall(m.content)) for m in request.messages),
         completion_tokens=len(_TOKEN.findall(text)),

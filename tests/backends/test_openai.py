@@ -318,3 +318,33 @@ def test_the_key_of_the_named_variable_is_sent(
     with fault_server(Behaviour(key=KEY)) as server:
         assert len(ask(server, tmp_path / "run", {"key_env": "LAB_KEY"})) == 6
     assert KEY not in (tmp_path / "run" / "run.json").read_text()
+
+
+def test_several_in_one_call_are_not_told_to_stop_and_begin_where_the_template_does(
+    tmp_path: Path,
+) -> None:
+    from marl_eval.backends.openai.asking import _several
+    from marl_eval.backends.openai.reply import read_reply
+    from marl_eval.backends.openai.server import Server
+    from tests.with_vllm.test_engine import request
+
+    told = {"content": [{"token": "hm", "logprob": -0.1}]}
+
+    def reply(body: Body) -> Body:
+        choice = {"message": {"content": "hm"}, "finish_reason": "length", "logprobs": told}
+        count = body.get("n", 1)
+        return {
+            "choices": [choice] * count,
+            "usage": {"prompt_tokens": 5, "completion_tokens": count},
+        }
+
+    with fault_server(Behaviour(reply=reply)) as server:
+        ask(server, tmp_path / "run", {"n": 2}, n=2)
+        assert {body["n"] for body in server.bodies} == {2}
+        assert all("stop" not in body for body in server.bodies)
+    read = read_reply(json.dumps(reply({"n": 2})).encode(), "application/json")
+    two = [request(0, 0), request(0, 1)]
+    for opened in (True, False):
+        made = _several(read, two, Server("vllm", thinking_opened=opened))
+        assert made is not None
+        assert [one.thinking_opened for one in made] == [opened, opened]

@@ -28,7 +28,7 @@ from marl_eval.plan import Plan
 from marl_eval.types import Completion, Failure
 
 if TYPE_CHECKING:
-    from marl_eval.backends.conversation import Asker, Prompt
+    from marl_eval.backends.conversation import Asker
     from marl_eval.backends.hf.model import Model
 
 DEFAULT_BATCH = 16
@@ -101,9 +101,13 @@ class HfBackend:
             if all(is_done(request) for request in window):
                 continue
             prompts = self._asker.prompts(window)
-            refused = [_failure(p) for p in prompts if p.problem and not is_done(p.request)]
+            refused: list[Completion | Failure] = [
+                Failure(*p.request.key, p.problem)
+                for p in prompts
+                if p.problem is not None and not is_done(p.request)
+            ]
             if refused:
-                yield list(refused)
+                yield refused
             fitting = [p for p in prompts if p.problem is None]
             fitting.sort(key=lambda p: (-len(p.tokens), p.request.example, p.request.sample))
             for start in range(0, len(fitting), self._batch_size):
@@ -111,8 +115,3 @@ class HfBackend:
                 left = {p.request.id for p in batch if not is_done(p.request)}
                 if left:
                     yield [c for c in self._model.generate(batch) if c.id in left]
-
-
-def _failure(prompt: Prompt) -> Failure:
-    request = prompt.request
-    return Failure(request.id, request.example, request.sample, request.stage, str(prompt.problem))

@@ -162,10 +162,7 @@ class Model:
         tokens = generated[: length if finished else most]
         text = decode(self._tokenizer, tokens)
         return Completion(
-            id=request.id,
-            example=request.example,
-            sample=request.sample,
-            stage=request.stage,
+            *request.key,
             text=text,
             prompt_tokens=len(prompt.tokens),
             completion_tokens=len(tokens),

@@ -95,9 +95,13 @@ class LmEvalBackend:
             if all(is_done(request) for request in window):
                 continue
             prompts = self._model.asker.prompts(window)
-            refused = [_failure(p) for p in prompts if p.problem and not is_done(p.request)]
+            refused: list[Completion | Failure] = [
+                Failure(*p.request.key, p.problem)
+                for p in prompts
+                if p.problem is not None and not is_done(p.request)
+            ]
             if refused:
-                yield list(refused)
+                yield refused
             for group in _groups([p for p in prompts if p.problem is None], size):
                 left = {p.request.id for p in group if not is_done(p.request)}
                 if left:
@@ -117,8 +121,3 @@ def _groups(prompts: Sequence[Prompt], size: int) -> Iterator[list[Prompt]]:
         own = list(same)
         for start in range(0, len(own), size):
             yield own[start : start + size]
-
-
-def _failure(prompt: Prompt) -> Failure:
-    request = prompt.request
-    return Failure(request.id, request.example, request.sample, request.stage, str(prompt.problem))

@@ -241,10 +241,7 @@ class Model:
         request, count = prompt.request, self._tokenizer.count
         made = count(text)
         return Completion(
-            id=request.id,
-            example=request.example,
-            sample=request.sample,
-            stage=request.stage,
+            *request.key,
             text=text,
             prompt_tokens=len(prompt.tokens) if self._tokenizer.counts else None,
             completion_tokens=made,

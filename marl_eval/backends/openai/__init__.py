@@ -10,6 +10,7 @@ first. Counts of tokens are the server's own.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -136,15 +137,21 @@ class OpenAIBackend:
     def _answers(self, asker: Asker, calls: Iterator[list[Request]]) -> Iterator[Answered]:
         """Keep so many calls on their way, and give each answer as it comes."""
         finished: SimpleQueue[Future[Answered]] = SimpleQueue()
+        again: deque[Request] = deque()
         running = 0
         while True:
-            for requests in islice(calls, self._concurrency - running):
+            while running < self._concurrency:
+                requests = [again.popleft()] if again else next(calls, None)
+                if requests is None:
+                    break
                 asker.connection.start(asker.ask(requests)).add_done_callback(finished.put)
                 running += 1
             if not running:
                 return
+            answered = finished.get().result()
             running -= 1
-            yield finished.get().result()
+            again.extend(answered.again)
+            yield answered
 
     def _see_that_it_lives(self, held: list[Completion | Failure]) -> None:
         """See that the server answers at all, before its failures are recorded for good."""

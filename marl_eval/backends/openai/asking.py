@@ -37,10 +37,15 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of a call: ``lasting`` says that a failure is the request's own, not the server's."""
+    """What came of a call.
+
+    ``lasting`` says that a failure is the request's own, not the server's. ``again`` are requests that
+    have to be asked for one by one.
+    """
 
     items: list[Completion | Failure]
     lasting: bool = True
+    again: Sequence[Request] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,52 +60,47 @@ class Asker:
     dialect: Dialect = field(default_factory=Dialect)
 
     async def ask(self, requests: Sequence[Request]) -> Answered:
-        """Have requests of one prompt answered, which are asked for in one call if there are several.
+        """Have requests of one prompt answered, in one call.
 
         Raises:
             UserError: if the server does not accept the key.
             BackendError: if the account is used up.
         """
-        if len(requests) > 1 and self.dialect.several:
-            completions = await self._ask_several(requests)
-            if completions is not None:
-                return Answered(list(completions))
-        found = [await self._ask_one(request) for request in requests]
-        return Answered([one.items[0] for one in found], all(one.lasting for one in found))
-
-    async def _ask_several(self, requests: Sequence[Request]) -> list[Completion] | None:
-        """Ask for several in one call; None if they have to be asked for one by one."""
+        if len(requests) == 1:
+            return await self._ask_one(requests[0])
         try:
             reply = await self._call(requests)
         except openai.APIStatusError as error:
-            self.dialect.several = is_passing(error)
-            return None
+            if not is_passing(error):
+                self.dialect.several = False
+            return Answered([], again=requests)
         except (openai.APIConnectionError, NoAnswerError):
-            return None
-        completions = _several(reply, requests)
-        # It does not take several, or does not tell what each has cost.
-        self.dialect.several = completions is not None
-        return completions
+            return Answered([], again=requests)
+        completions = _several(reply, requests, self.server)
+        if completions is None:
+            # It does not take several, or does not tell what each has cost.
+            self.dialect.several = False
+            return Answered([], again=requests)
+        return Answered(list(completions))
 
     async def _ask_one(self, request: Request) -> Answered:
         try:
             reply = await self._call([request])
             (choice, *_) = reply.choices
-            opened = self.server.thinking_opened and choice.reasoning is None
             if choice.stopped_at in request.endings and not is_complete(
-                choice.text, request.endings, thinking_opened=opened
+                choice.text, request.endings, thinking_opened=_opened(choice, self.server)
             ):
                 # It stopped at a tag within the reasoning.
                 reply = await self._call([request], stop=False)
         except openai.APIStatusError as error:
             reason = f"status {error.status_code}: {_told(error)}"
-            return Answered([_failure(request, reason)], lasting=not is_passing(error))
+            return Answered([Failure(*request.key, reason)], lasting=not is_passing(error))
         except openai.APITimeoutError:
             reason = f"no answer within {self.arguments.timeout:g} s"
-            return Answered([_failure(request, reason)], lasting=False)
+            return Answered([Failure(*request.key, reason)], lasting=False)
         except (openai.APIConnectionError, NoAnswerError) as error:
             reason = str(error) if isinstance(error, NoAnswerError) else "the connection was cut"
-            return Answered([_failure(request, reason)], lasting=False)
+            return Answered([Failure(*request.key, reason)], lasting=False)
         return Answered([_completion(request, reply, self.server)])
 
     async def _call(self, requests: Sequence[Request], *, stop: bool = True) -> Reply:
@@ -148,7 +148,8 @@ class Asker:
             body["seed"] = request.seed >> (1 if own else 33)
         if own:
             body |= _NEUTRAL
-        if stop and request.endings and self.server.stops_with_text:
+        # Of several, each would have to be asked for again that stopped within its reasoning.
+        if stop and len(requests) == 1 and request.endings and self.server.stops_with_text:
             body |= {"stop": [request.endings[-1]], "include_stop_str_in_output": True}
         if len(requests) > 1:
             body["n"] = len(requests)
@@ -163,7 +164,12 @@ class Asker:
         return body | self.arguments.extra
 
 
-def _several(reply: Reply, requests: Sequence[Request]) -> list[Completion] | None:
+def _opened(choice: Choice, server: Server) -> bool:
+    """Whether the text begins within the reasoning; not if the server took that out of it."""
+    return server.thinking_opened and choice.reasoning is None
+
+
+def _several(reply: Reply, requests: Sequence[Request], server: Server) -> list[Completion] | None:
     """Give a completion for each request; None if the reply does not tell all of each."""
     if len(reply.choices) != len(requests) or any(c.logprobs is None for c in reply.choices):
         return None
@@ -176,14 +182,14 @@ def _several(reply: Reply, requests: Sequence[Request]) -> list[Completion] | No
     elif hidden != 0:
         return None  # Such as those of a hidden reasoning.
     return [
-        _made(request, choice, reply.prompt_tokens, count, None, opened=False)
+        _made(request, choice, reply.prompt_tokens, count, None, opened=_opened(choice, server))
         for request, choice, count in zip(requests, reply.choices, counts, strict=True)
     ]
 
 
 def _completion(request: Request, reply: Reply, server: Server) -> Completion:
     choice = reply.choices[0]
-    opened = server.thinking_opened and choice.reasoning is None
+    opened = _opened(choice, server)
     reasoning = reply.reasoning_tokens
     shows = choice.reasoning is not None or opened or THINK_OPEN in choice.text
     if reasoning is None and server.kind == "vllm" and not shows and THINK_CLOSE not in choice.text:
@@ -206,10 +212,7 @@ def _made(
     if request.sampling.logprobs and choice.pieces is not None:
         ends = token_ends(choice.text, choice.pieces)
     return Completion(
-        id=request.id,
-        example=request.example,
-        sample=request.sample,
-        stage=request.stage,
+        *request.key,
         text=choice.text,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
@@ -220,10 +223,6 @@ def _made(
         logprobs=None if ends is None else choice.logprobs,
         token_ends=ends,
     )
-
-
-def _failure(request: Request, reason: str) -> Failure:
-    return Failure(request.id, request.example, request.sample, request.stage, reason)
 
 
 def _told(error: openai.APIStatusError) -> str:

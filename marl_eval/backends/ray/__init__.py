@@ -82,7 +82,6 @@ class RayBackend:
         if ours:
             weakref.finalize(self, ray.shutdown)
         replicas, gpus = room(self._arguments, ray.cluster_resources())
-        # The place that the driver's own copy takes is not needed: it has only looked at the model.
         self._driver = Driver(
             self._name, self._args, self._batch_size, replicas, self._arguments.cpus, gpus
         )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from marl_eval.errors import UserError
+from marl_eval.parallel import ahead_of_reader
 
 T = TypeVar("T")
-
-_AHEAD = 2
-"""Blocks that each processor may be ahead of the reader, which bounds the memory."""
 
 
 def is_connected() -> bool:
@@ -44,15 +41,11 @@ def _results(work: Callable[[int], T], count: int) -> Iterator[T]:
     # Whatever the replicas hold: they have nothing to do while a run is scored.
     remote = ray.remote(call).options(num_cpus=0, scheduling_strategy="SPREAD")
     held = ray.put(work)
-    ahead = int(ray.cluster_resources().get("CPU", 1)) * _AHEAD
-    pending: deque[Any] = deque()
+    workers = int(ray.cluster_resources().get("CPU", 1))
     try:
-        for block in range(count):
-            pending.append(remote.remote(held, block))
-            if len(pending) > ahead:
-                yield ray.get(pending.popleft())
-        while pending:
-            yield ray.get(pending.popleft())
+        yield from ahead_of_reader(
+            lambda block: remote.remote(held, block), ray.get, count, workers
+        )
     except RayTaskError as error:
         cause = error.cause
         if isinstance(cause, FileNotFoundError):

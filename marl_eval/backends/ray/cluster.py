@@ -56,9 +56,14 @@ def connect(arguments: Arguments) -> None:
                 **local,
             )
     except (OSError, RuntimeError, ValueError) as error:
+        told = str(error).strip().partition("\n")[0].rstrip(".")
+        if arguments.address is None:
+            raise UserError(
+                f"A Ray cluster could not be started on this machine ({told}): give the address of "
+                f"one by --model-args address=HOST:PORT, or leave out --backend ray."
+            ) from error
         raise UserError(
-            f"There is no Ray cluster at {arguments.address!r} "
-            f"({str(error).strip().partition(chr(10))[0].rstrip('.')}): start one by 'ray start "
+            f"There is no Ray cluster at {arguments.address!r} ({told}): start one by 'ray start "
             f"--head', give its address (and its token, if it has one, by RAY_AUTH_MODE=token and "
             f"RAY_AUTH_TOKEN), or leave the address out for a cluster on this machine."
         ) from error

@@ -158,11 +158,7 @@ class VllmBackend:
                 running[request.id] = Generation(prompt)
                 self._add(running[request.id])
             else:
-                refused.append(
-                    Failure(
-                        request.id, request.example, request.sample, request.stage, prompt.problem
-                    )
-                )
+                refused.append(Failure(*request.key, prompt.problem))
         return refused
 
     def _go_on(self, output: Any, running: dict[str, Generation]) -> Generation | None:

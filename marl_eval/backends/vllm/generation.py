@@ -75,10 +75,7 @@ class Generation:
         text = decode(tokenizer, self.tokens)
         logprobs = request.sampling.logprobs
         return Completion(
-            id=request.id,
-            example=request.example,
-            sample=request.sample,
-            stage=request.stage,
+            *request.key,
             text=text,
             prompt_tokens=len(prompt.tokens),
             completion_tokens=len(self.tokens),

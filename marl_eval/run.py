@@ -73,7 +73,7 @@ def evaluate(
             task=prepared.task,
             progress=progress,
             held=True,
-            cluster=settings.backend == "ray",
+            cluster="ray" in (settings.backend, settings.model.partition(":")[0]),
             **{name: getattr(settings, name) for name in SCORING},
         )
 

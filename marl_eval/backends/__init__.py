@@ -6,7 +6,7 @@ Opening is cheap and checks what can be checked; weights are loaded at the first
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from marl_eval.plan import Plan
@@ -48,6 +48,18 @@ class Backend(Protocol):
         Raises:
             UserError: if no request can be answered any more, such as by a wrong key.
             BackendError: if the engine was lost midway, with what to do.
+        """
+        ...
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A backend of which the answers depend on the company of a request, formed from the whole plan."""
+
+    def batches(self, plan: Plan, is_done: IsDone) -> Iterator[Sequence[Request]]:
+        """Give the plan in batches, whole, but for those that are known to be done without a look.
+
+        A batch alone is a plan of which ``stream`` gives the answers that it gives within the whole.
         """
         ...
 

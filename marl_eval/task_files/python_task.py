@@ -16,6 +16,8 @@ from marl_eval.types import Example, Gold
 
 NAME = "TASK"
 """What a file calls its task, if it has several."""
+MODULE = "marl_eval_task_file_"
+"""What the module of a task file is called here, before its hash; it is found in no other process."""
 
 Load = Callable[[Path | None, Any], Dataset]
 
@@ -41,7 +43,7 @@ def run_code(path: Path, content: bytes, sha256: str) -> Task:
     Raises:
         UserError: if it cannot be run, saying at which line, or defines no task or several.
     """
-    module = ModuleType(f"marl_eval_task_file_{sha256}")
+    module = ModuleType(f"{MODULE}{sha256}")
     module.__file__ = str(path)
     # Typed records look up their module by name.
     sys.modules[module.__name__] = module

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from marl_eval.backends import IsDone
@@ -25,10 +24,11 @@ from marl_eval.backends.checkpoint import (
 )
 from marl_eval.backends.hf.arguments import Arguments
 from marl_eval.plan import Plan
-from marl_eval.types import Completion, Failure
+from marl_eval.types import Completion, Failure, Request
 
 if TYPE_CHECKING:
-    from marl_eval.backends.conversation import Asker
+    from marl_eval.backends.batching import Batching
+    from marl_eval.backends.conversation import Asker, Prompt
     from marl_eval.backends.hf.model import Model
 
 DEFAULT_BATCH = 16
@@ -91,27 +91,25 @@ class HfBackend:
         _ = self._model
 
     def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
-        """Answer what is not done, a batch at a time.
+        """Answer what is not done, a batch at a time."""
+        yield from self._batching.answers(plan, is_done, self._generate)
 
-        A batch of which a part is done is generated whole, so that the rest comes out as it would
-        have; only the rest is given.
-        """
-        requests = iter(plan)
-        while window := list(islice(requests, _WINDOW * self._batch_size)):
-            if all(is_done(request) for request in window):
-                continue
-            prompts = self._asker.prompts(window)
-            refused: list[Completion | Failure] = [
-                Failure(*p.request.key, p.problem)
-                for p in prompts
-                if p.problem is not None and not is_done(p.request)
-            ]
-            if refused:
-                yield refused
-            fitting = [p for p in prompts if p.problem is None]
-            fitting.sort(key=lambda p: (-len(p.tokens), p.request.example, p.request.sample))
-            for start in range(0, len(fitting), self._batch_size):
-                batch = fitting[start : start + self._batch_size]
-                left = {p.request.id for p in batch if not is_done(p.request)}
-                if left:
-                    yield [c for c in self._model.generate(batch) if c.id in left]
+    def batches(self, plan: Plan, is_done: IsDone) -> Iterator[list[Request]]:
+        """Give the requests that are generated together."""
+        return self._batching.requests(plan, is_done)
+
+    def _generate(self, batch: list[Prompt], left: set[str]) -> list[Completion]:
+        return [completion for completion in self._model.generate(batch) if completion.id in left]
+
+    @property
+    def _batching(self) -> Batching:
+        from marl_eval.backends.batching import Batching
+
+        return Batching(self._asker, _WINDOW * self._batch_size, self._of_like_length)
+
+    def _of_like_length(self, prompts: list[Prompt]) -> Iterator[list[Prompt]]:
+        ordered = sorted(
+            prompts, key=lambda p: (-len(p.tokens), p.request.example, p.request.sample)
+        )
+        for start in range(0, len(ordered), self._batch_size):
+            yield ordered[start : start + self._batch_size]

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from marl_eval.backends import IsDone
@@ -28,9 +28,10 @@ from marl_eval.backends.checkpoint import check_exists
 from marl_eval.backends.lm_eval.arguments import Arguments, Named, identify, read_name
 from marl_eval.errors import UserError
 from marl_eval.plan import Plan
-from marl_eval.types import Completion, Failure
+from marl_eval.types import Completion, Failure, Request
 
 if TYPE_CHECKING:
+    from marl_eval.backends.batching import Batching
     from marl_eval.backends.conversation import Prompt
     from marl_eval.backends.lm_eval.model import Model
 
@@ -89,23 +90,20 @@ class LmEvalBackend:
 
     def stream(self, plan: Plan, is_done: IsDone) -> Iterator[list[Completion | Failure]]:
         """Answer what is not done, one group a call of lm-eval."""
+        yield from self._batching.answers(plan, is_done, self._model.generate)
+
+    def batches(self, plan: Plan, is_done: IsDone) -> Iterator[list[Request]]:
+        """Give the requests that are seeded together."""
+        return self._batching.requests(plan, is_done)
+
+    @property
+    def _batching(self) -> Batching:
+        from marl_eval.backends.batching import Batching
+
         size = self._batch_size * (_ROUNDS if self._served else 1)
-        requests = iter(plan)
-        while window := list(islice(requests, _WINDOW * self._batch_size)):
-            if all(is_done(request) for request in window):
-                continue
-            prompts = self._model.asker.prompts(window)
-            refused: list[Completion | Failure] = [
-                Failure(*p.request.key, p.problem)
-                for p in prompts
-                if p.problem is not None and not is_done(p.request)
-            ]
-            if refused:
-                yield refused
-            for group in _groups([p for p in prompts if p.problem is None], size):
-                left = {p.request.id for p in group if not is_done(p.request)}
-                if left:
-                    yield list(self._model.generate(group, left))
+        return Batching(
+            self._model.asker, _WINDOW * self._batch_size, lambda prompts: _groups(prompts, size)
+        )
 
 
 def _groups(prompts: Sequence[Prompt], size: int) -> Iterator[list[Prompt]]:

@@ -3,8 +3,8 @@
 The cluster is another way to run the same model: its fingerprint is the model's own, so a run can be
 begun on a cluster and continued without one. Requests go to whichever replica has the fewest, and each
 answer is given as it comes. What a replica was sent and had not answered when it was lost is sent to the
-others. Answers are those of one process, as far as the model's backend promises the same answer in
-whatever company a request is.
+others. Answers are those of one process: where company changes an answer, as for hf, whole batches are
+sent; elsewhere, as far as the model's backend promises the same answer in whatever company.
 """
 
 from __future__ import annotations
@@ -73,17 +73,22 @@ class RayBackend:
         """Start the replicas, and wait until each has its model."""
         if self._driver is not None:
             return
+        connected = connect(self._arguments)
         import ray
 
         from marl_eval.backends.ray.driver import Driver
 
-        ours = not ray.is_initialized()
-        connect(self._arguments)
-        if ours:
+        if connected:
             weakref.finalize(self, ray.shutdown)
         replicas, gpus = room(self._arguments, ray.cluster_resources())
         self._driver = Driver(
-            self._name, self._args, self._batch_size, replicas, self._arguments.cpus, gpus
+            self._inner,
+            self._name,
+            self._args,
+            self._batch_size,
+            replicas,
+            self._arguments.cpus,
+            gpus,
         )
         self._driver.load()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from marl_eval.errors import UserError
+from marl_eval.errors import BackendError, UserError
 from marl_eval.parallel import ahead_of_reader
+from marl_eval.task_files.python_task import MODULE
 
 T = TypeVar("T")
 
@@ -26,14 +28,20 @@ def in_order_on_cluster(work: Callable[[int], T], count: int) -> Iterator[Iterat
     ``work`` and what it returns are pickled. It reads files, so every machine has to see them.
 
     Raises:
-        UserError: if a machine does not see them.
+        UserError: if a machine does not see them, or lacks a package.
+        BackendError: if the processes that score are lost again and again.
     """
     yield _results(work, count)
 
 
 def _results(work: Callable[[int], T], count: int) -> Iterator[T]:
     import ray
-    from ray.exceptions import RayTaskError
+    from ray.exceptions import RayError, RayTaskError
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith(MODULE):
+            # Only this process has run the task's file.
+            ray.cloudpickle.register_pickle_by_value(module)
 
     def call(work: Callable[[int], Any], block: int) -> Any:
         return work(block)
@@ -53,6 +61,16 @@ def _results(work: Callable[[int], T], count: int) -> Iterator[T]:
                 f"A machine of the cluster does not see {cause.filename}: give --out a directory that "
                 f"all of them share, or score the run here by 'marl-eval score'."
             ) from error
+        if isinstance(cause, ImportError):
+            raise UserError(
+                f"A machine of the cluster lacks what scoring needs ({cause}): install there what is "
+                f"installed here, or score the run here by 'marl-eval score'."
+            ) from error
         if isinstance(cause, Exception):
             raise cause from error
         raise
+    except RayError as error:
+        raise BackendError(
+            f"The cluster could not score the run ({str(error).strip().partition(chr(10))[0][:200]}): "
+            f"its completions are stored; score it here by 'marl-eval score'."
+        ) from error

@@ -31,8 +31,8 @@ class Arguments(BaseModel):
     gpus: float | None = Field(default=None, ge=0)
 
 
-def connect(arguments: Arguments) -> None:
-    """Connect to the cluster, if this process is not connected yet.
+def connect(arguments: Arguments) -> bool:
+    """Connect to the cluster, and tell whether this process was not connected before.
 
     Raises:
         UserError: if there is none at the address.
@@ -40,10 +40,12 @@ def connect(arguments: Arguments) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # It warns that this will be the default, and would hide GPUs from what does not ask for any.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Read when ray is imported: it would tell of every lost process on the terminal, as the run does.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     import ray
 
     if ray.is_initialized():
-        return
+        return False
     local: dict[str, Any] = {} if arguments.address else {"include_dashboard": False}
     try:
         _knock(arguments.address)
@@ -67,6 +69,7 @@ def connect(arguments: Arguments) -> None:
             f"--head', give its address (and its token, if it has one, by RAY_AUTH_MODE=token and "
             f"RAY_AUTH_TOKEN), or leave the address out for a cluster on this machine."
         ) from error
+    return True
 
 
 def _knock(address: str | None) -> None:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from marl_eval.backends import Loading
+from marl_eval.backends import Backend, Batched, Loading
 from marl_eval.errors import BackendError, UserError
 from marl_eval.plan import Plan
 from marl_eval.types import Completion, Failure, Request
+
+_GRACE_SECONDS = 0.05
+"""How long more requests are waited for before the backend is told that there are none.
+
+A backend that was told so empties its batch before it is asked again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Replica:
         self._model = model
         self._args = args
         self._batch_size = batch_size
-        self._arrived: SimpleQueue[Request] = SimpleQueue()
+        self._arrived: SimpleQueue[tuple[Sequence[Request], Collection[str]]] = SimpleQueue()
         self._finished: SimpleQueue[Finished] = SimpleQueue()
         self._ready = threading.Event()
         self._failed: Exception | None = None
@@ -49,10 +55,9 @@ class Replica:
         """Give the number of this process."""
         return os.getpid()
 
-    def put(self, requests: Sequence[Request]) -> None:
-        """Take requests to answer."""
-        for request in requests:
-            self._arrived.put(request)
+    def put(self, requests: Sequence[Request], wanted: Collection[str]) -> None:
+        """Take requests, to answer those that are ``wanted``, by their ids."""
+        self._arrived.put((requests, wanted))
 
     def take(self) -> Finished:
         """Wait until something is finished, and give all that is."""
@@ -76,8 +81,7 @@ class Replica:
                 backend.load()
             self._ready.set()
             while True:
-                plan = Plan(self._requests, 0)
-                for group in backend.stream(plan, lambda request: False):
+                for group in self._answers(backend):
                     self._finished.put(Finished(group))
         except (UserError, BackendError) as error:
             self._end(error)
@@ -90,11 +94,20 @@ class Replica:
         self._ready.set()
         self._finished.put(Finished([], error))
 
+    def _answers(self, backend: Backend) -> Iterator[list[Completion | Failure]]:
+        """Wait for requests, and answer one batch of them, or all until no more arrive."""
+        if not isinstance(backend, Batched):
+            return backend.stream(Plan(self._requests, 0), lambda request: False)
+        batch, wanted = self._arrived.get()
+        return backend.stream(
+            Plan(lambda: iter(batch), len(batch)), lambda request: request.id not in wanted
+        )
+
     def _requests(self) -> Iterator[Request]:
-        """Wait for a request, and give what has arrived until nothing has."""
-        yield self._arrived.get()
+        requests, wanted = self._arrived.get()
         while True:
+            yield from (request for request in requests if request.id in wanted)
             try:
-                yield self._arrived.get_nowait()
+                requests, wanted = self._arrived.get(timeout=_GRACE_SECONDS)
             except Empty:
                 return

@@ -142,7 +142,7 @@ def test_an_adapter_answers_as_the_weights_that_it_makes(
         ("max_num_seqs=8", r"is set by --batch-size"),
         ("hf_token=hf_abcdefghij", r"HF_TOKEN"),
         ("max_model_len=100000", r"max_model_len"),
-        ("adapter=/no/such/adapter", r"no LoRA adapter at '/no/such/adapter'"),
+        ("adapter=/no/such/adapter", r"no folder '/no/such/adapter'"),
     ],
 )
 def test_a_wrong_argument_is_told_before_anything_is_written(

@@ -16,11 +16,12 @@ import pytest
 from marl_eval import evaluate
 from marl_eval.backends.ray.cluster import Arguments, room
 from marl_eval.errors import UserError
-from tests.backends.tiny import save_tiny_model
 from tests.conftest import Cli
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'marl-eval[ray]'")
+pytest.importorskip("ray", reason="ray is not installed: pip install 'marl-eval[ray]'")
 pytest.importorskip("torch", reason="torch is not installed: pip install 'marl-eval[hf]'")
+
+pytestmark = pytest.mark.usefixtures("local_cluster")
 
 TASK: dict[str, Any] = {
     "task": "ddxsim",
@@ -28,21 +29,6 @@ TASK: dict[str, Any] = {
     "resamples": 20,
 }
 TWO = {"replicas": 2, "cpus": 0.5}
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """One cluster for all tests, which runs would else start and end one by one."""
-    from marl_eval.backends.ray.cluster import connect
-
-    connect(Arguments())
-    yield
-    ray.shutdown()
 
 
 def completions(run: Path) -> dict[str, dict[str, Any]]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marl_eval import evaluate
-from tests.backends.tiny import save_tiny_model
 from tests.pages import DOCS, blocks
 
-ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'marl-eval[ray]'")
+pytest.importorskip("ray", reason="ray is not installed: pip install 'marl-eval[ray]'")
 pytest.importorskip("torch", reason="torch is not installed: pip install 'marl-eval[hf]'")
+
+pytestmark = pytest.mark.usefixtures("local_cluster")
 
 TASK: dict[str, Any] = {
     "task": "ddxsim",
@@ -22,20 +22,6 @@ TASK: dict[str, Any] = {
     "resamples": 0,
 }
 TWO = {"replicas": 2, "cpus": 0.5}
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    from marl_eval.backends.ray.cluster import Arguments, connect
-
-    connect(Arguments())
-    yield
-    ray.shutdown()
 
 
 def texts(run: Path) -> dict[str, str]:

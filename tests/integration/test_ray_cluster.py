@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,16 @@ def processes_with(variable: str) -> list[int]:
 
 
 def ends(variable: str, name: str, seconds: float) -> bool:
-    """Wait until no process that inherited the variable has the name, and kill what is left."""
+    """Whether no process that inherited the variable has the name in time; what is left is killed."""
     deadline = time.monotonic() + seconds
-    while left := [pid for pid in processes_with(variable) if name in command_line(pid)]:
+    while any(name in command_line(pid) for pid in processes_with(variable)):
         if time.monotonic() > deadline:
             for pid in processes_with(variable):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             return False
         time.sleep(0.05)
-    return not left
+    return True
 
 
 def command_line(pid: int) -> str:

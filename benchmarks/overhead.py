@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from typing import Any
 from unittest import mock
 
 from marl_eval import evaluate, preparation
+from marl_eval.backends.conversation import Prompt
 from marl_eval.plugins import open_model
 
 AIM = 1.03
@@ -80,16 +80,17 @@ class Bench:
             "resamples": 0,
         }
 
-    def tokenized(self, temperature: float) -> list[list[int]]:
-        """Give the prompts of the run as tokens."""
+    def prompts(self, temperature: float) -> list[Prompt]:
+        """Give the prompts of the run."""
         asker = self.backend._asker
         with self.opened():
             settings = preparation.RunSettings(**{**self.asked(temperature), "model": self.name})
             plan = preparation.prepare(settings).plan
-        return [prompt.tokens for prompt in asker.prompts(list(plan))]
+        prompts: list[Prompt] = asker.prompts(list(plan))
+        return prompts
 
 
-def hf_alone(bench: Bench, prompts: list[list[int]], temperature: float) -> Measured:
+def hf_alone(bench: Bench, prompts: list[Prompt], temperature: float) -> Measured:
     """Generate by transformers itself: batches of like length, padded on the left."""
     import torch
     from transformers import GenerationConfig
@@ -102,7 +103,7 @@ def hf_alone(bench: Bench, prompts: list[list[int]], temperature: float) -> Meas
         eos_token_id=model.generation_config.eos_token_id,
         **(drawn if temperature else {"do_sample": False}),
     )
-    ordered = sorted(prompts, key=len, reverse=True)
+    ordered = sorted((prompt.tokens for prompt in prompts), key=len, reverse=True)
     started, made = time.perf_counter(), 0
     for start in range(0, len(ordered), BATCH["hf"]):
         batch = ordered[start : start + BATCH["hf"]]
@@ -117,7 +118,7 @@ def hf_alone(bench: Bench, prompts: list[list[int]], temperature: float) -> Meas
     return time.perf_counter() - started, made
 
 
-def lm_eval_alone(bench: Bench, prompts: list[list[int]], temperature: float) -> Measured:
+def lm_eval_alone(bench: Bench, prompts: list[Prompt], temperature: float) -> Measured:
     """Generate by lm-eval's own class for transformers, with the same loaded model."""
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
@@ -128,7 +129,7 @@ def lm_eval_alone(bench: Bench, prompts: list[list[int]], temperature: float) ->
     if temperature:
         kwargs |= {"temperature": temperature, "top_p": 0.95, "top_k": 0}
     asked = [
-        Instance("generate_until", {}, (tokenizer.decode(prompt), kwargs), row)
+        Instance("generate_until", {}, (tokenizer.decode(prompt.tokens), kwargs), row)
         for row, prompt in enumerate(prompts)
     ]
     started = time.perf_counter()
@@ -137,10 +138,12 @@ def lm_eval_alone(bench: Bench, prompts: list[list[int]], temperature: float) ->
     return seconds, sum(len(tokenizer(text)["input_ids"]) for text in texts)
 
 
-def vllm_alone(bench: Bench, prompts: list[list[int]], temperature: float) -> Measured:
-    """Generate by the engine itself, all requests at once, as vllm.LLM.generate does."""
+def vllm_alone(bench: Bench, prompts: list[Prompt], temperature: float) -> Measured:
+    """Generate by the engine itself, all requests at once, with the run's seeds and endings."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
+
+    from marl_eval.backends.vllm.generation import seed_of
 
     engine = bench.backend._engine
     engine.reset_prefix_cache()
@@ -149,11 +152,13 @@ def vllm_alone(bench: Bench, prompts: list[list[int]], temperature: float) -> Me
         params = SamplingParams(
             temperature=temperature,
             top_p=0.95 if temperature else 1.0,
-            seed=row if temperature else None,
+            seed=seed_of(prompt.request.seed, 0) if temperature else None,
+            stop=list(prompt.request.endings[-1:]),
+            include_stop_str_in_output=True,
             max_tokens=TOKENS,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        engine.add_request(str(row), {"prompt_token_ids": prompt}, params)
+        engine.add_request(str(row), {"prompt_token_ids": prompt.tokens}, params)
     while engine.has_unfinished_requests():
         made += sum(len(o.outputs[0].token_ids) for o in engine.step() if o.finished)
     return time.perf_counter() - started, made
@@ -190,14 +195,15 @@ def main() -> None:
     options = parser.parse_args()
     model = os.environ.get("MARL_EVAL_SMOLLM2")
     if model is None:
-        sys.exit("overhead: left out, MARL_EVAL_SMOLLM2 names no folder with SmolLM2")
+        print("overhead: left out, MARL_EVAL_SMOLLM2 names no folder with SmolLM2")
+        return
     engine = options.engine
     args = {"dtype": "bfloat16", "enforce_eager": True} if engine == "vllm" else {}
     bench = Bench(engine, model, **args)
     alone = vllm_alone if engine == "vllm" else hf_alone
     print(f"{engine}, {EXAMPLES} prompts, batch {BATCH[engine]}, at most {TOKENS} tokens each")
     for temperature in (0.0, 1.0):
-        prompts = bench.tokenized(temperature)
+        prompts = bench.prompts(temperature)
         ways: dict[str, Way] = {
             "the engine alone": lambda p=prompts, t=temperature: alone(bench, p, t),
             "marl-eval run": lambda t=temperature: bench.run(t),

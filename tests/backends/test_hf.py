@@ -23,11 +23,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
 def completions(run: Path) -> dict[tuple[int, int, int], dict[str, Any]]:
     lines = (run / "completions" / "part-0.jsonl").read_bytes().splitlines()
     rows = [json.loads(line) for line in lines]

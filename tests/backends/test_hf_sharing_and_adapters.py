@@ -12,7 +12,6 @@ import pytest
 from marl_eval import evaluate
 from marl_eval.backends.checkpoint import CheckpointArguments, fingerprint
 from marl_eval.errors import UserError
-from tests.backends.tiny import save_tiny_model
 from tests.conftest import Cli
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'marl-eval[hf]'")
@@ -25,11 +24,6 @@ SETTINGS: dict[str, Any] = {
     "resamples": 20,
     "batch_size": 16,
 }
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -31,11 +31,6 @@ SETTINGS: dict[str, Any] = {
 Rows = dict[tuple[int, int, int], dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
 def completions(run: Path) -> Rows:
     rows = read_lines(completions_file(run))
     keyed = {(row["example"], row["sample"], row["stage"]): row for row in rows}

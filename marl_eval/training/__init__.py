@@ -1,0 +1,1 @@
+"""Training the checkpoints that are compared: single and multi, with and without calibration."""

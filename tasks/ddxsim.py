@@ -43,6 +43,7 @@ class Options(TaskOptions):
     """What the world and its patients are like."""
 
     examples: int = Field(1000, ge=1, le=10_000_000)
+    first: int = Field(0, ge=0, le=10_000_000, description="number of the first example")
     conditions: int = Field(16, ge=2, le=500)
     findings: int = Field(24, ge=1, le=len(_SIGNS) * len(_PARTS))
     max_causes: int = Field(3, ge=1, le=4)
@@ -148,10 +149,10 @@ def load(data: Path | None, options: Options) -> Dataset:
 
 def _patients(world: World, options: Options) -> Iterator[Example]:
     sizes = world.members.sum(axis=1)
-    for start in range(0, options.examples, _CHUNK):
+    last = options.first + options.examples
+    for start in range(options.first - options.first % _CHUNK, last, _CHUNK):
         # Whole chunks, so that a shorter data set is the beginning of a longer one to the last bit.
         rng = np.random.default_rng([options.seed, 1, start])
-        count = min(_CHUNK, options.examples - start)
         truth = rng.choice(len(world.log_prior), p=np.exp(world.log_prior), size=_CHUNK)
         chance = np.exp(world.log_present[truth])
         shows = rng.random(chance.shape) < chance
@@ -160,7 +161,7 @@ def _patients(world: World, options: Options) -> Iterator[Example]:
         # Rounding may carry a sum of probabilities past 1, which would read as a percentage.
         marginal = np.minimum(posterior @ world.members, 1)
         gain = np.minimum(posterior @ (world.members / sizes[:, None]), 1)
-        for row in range(count):
+        for row in range(max(options.first - start, 0), min(last - start, _CHUNK)):
             yield Example(
                 id=f"ddxsim-{options.seed}-{start + row}",
                 question=_describe(world, shows[row], examined[row]),

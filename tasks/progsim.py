@@ -34,6 +34,7 @@ class Options(TaskOptions):
     """
 
     examples: int = Field(1000, ge=1, le=10_000_000)
+    first: int = Field(0, ge=0, le=10_000_000, description="number of the first example")
     variables: int = Field(2, ge=1, le=2)
     constants: int = Field(3, ge=1, le=9)
     length: int = Field(4, ge=SHORTEST, le=5)
@@ -67,7 +68,7 @@ def _examples(options: Options) -> Iterator[Example]:
     functions, places = range(len(space.programs)), range(len(space.inputs))
     cumulated = list(accumulate(space.prior.tolist()))
     language = _language(options)
-    for number in range(options.examples):
+    for number in range(options.first, options.first + options.examples):
         rng = random.Random(f"progsim-{options.seed}-{number}")
         for _ in range(_MOST_TRIES):
             (drawn,) = rng.choices(functions, cum_weights=cumulated)

@@ -50,7 +50,7 @@ def load(data: Path | None, options: Options) -> Dataset:
 
 def _examples(options: Options) -> Iterator[Example]:
     one_is_meant = options.gold == "meant"
-    for number in range(options.examples):
+    for number in range(options.first, options.first + options.examples):
         drawn = draw(Random(f"qasim-{options.seed}-{number}"), options)
         ambiguity = drawn.ambiguity
         chance = ambiguity.chance_if_one_is_meant if one_is_meant else ambiguity.chance_for_any

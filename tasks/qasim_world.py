@@ -37,6 +37,7 @@ class Options(TaskOptions):
     """
 
     examples: int = Field(1000, ge=1, le=10_000_000)
+    first: int = Field(0, ge=0, le=10_000_000, description="number of the first example")
     gold: Literal["meant", "readings"] = "meant"
     min_readings: int = Field(2, ge=1, le=SPEAKERS)
     max_readings: int = Field(4, ge=1, le=SPEAKERS)

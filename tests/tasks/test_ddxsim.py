@@ -54,6 +54,11 @@ def test_a_shorter_data_set_is_the_beginning_of_a_longer_one(shorter: int) -> No
     assert generate(examples=shorter) == generate(examples=4500)[:shorter]
 
 
+@pytest.mark.parametrize("first", [1, 2047, 2048, 2049, 4400])
+def test_examples_from_a_later_one_on_are_those_of_a_longer_data_set(first: int) -> None:
+    assert generate(examples=100, first=first) == generate(examples=4500)[first : first + 100]
+
+
 def test_different_seeds_differ() -> None:
     first, second = generate(examples=200, seed=1), generate(examples=200, seed=2)
     assert not {e.question for e in first} & {e.question for e in second}

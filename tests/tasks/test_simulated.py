@@ -67,6 +67,13 @@ def test_a_shorter_data_set_is_the_beginning_of_a_longer_one(name: str, shorter:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_examples_from_a_later_one_on_are_those_of_a_longer_data_set(name: str) -> None:
+    task = load_task(name)
+    options = read_options(task, {"examples": 7, "first": 40})
+    assert tuple(task.load(None, options).examples) == generate(name, 250)[40:47]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_different_seeds_differ(name: str) -> None:
     first, second = generate(name, 200, 1), generate(name, 200, 2)
     assert len({e.question for e in first} & {e.question for e in second}) < 20

@@ -50,7 +50,7 @@ def read_and_grade(
     ]
     judged = _judged(judge, [(generations[row][0], answers) for row, answers in kept])
     grade = task.grader()
-    read = [Read(one, (), not one.strict and "repeated-answer" in one.deviations) for one in parsed]
+    read = [Read(one, (), "repeated-answer" in one.deviations) for one in parsed]
     for (row, answers), found in zip(kept, judged, strict=True):
         own = list(grade(generations[row][0], answers))
         kinds: list[object] = [task.key(answer) for answer in answers]

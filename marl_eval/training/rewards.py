@@ -96,7 +96,7 @@ def reward_parts(
     """
     if any(deviation != _REPEATED for deviation in parsed.deviations):
         return Parts(0.0, 0.0, 0.0, 0.0)
-    if alike or not parsed.strict:
+    if alike:
         return Parts(1.0, 0.0, 0.0, 0.0)
     right = [float(grade != WRONG) for grade in grades]
     correctness = sum(right)

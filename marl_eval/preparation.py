@@ -90,7 +90,7 @@ def pose(settings: RunSettings) -> Posed:
             confidence=settings.confidence,
             reasoning=settings.reasoning,
             analysis=settings.analysis,
-            sum_to_one=dataset.exclusive,
+            sum_to_one=dataset.exclusive if settings.sum_to_one is None else settings.sum_to_one,
             noun=task.noun,
             form=task.form,
         ),

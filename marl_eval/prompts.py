@@ -67,7 +67,8 @@ def read_wording(path: Path) -> str:
 
     The file is the text of the user's turn, or has parts headed by the lines ``[system]`` and
     ``[user]``. ``{question}`` stands for the question and is needed once, in the user's turn;
-    ``{k}``, ``{noun}`` and ``{instructions}`` are filled in; other braces are left alone.
+    ``{k}``, ``{noun}``, ``{confidence}`` (yes or no) and ``{instructions}`` are filled in; other braces
+    are left alone.
 
     Raises:
         UserError: if the file cannot be read or has no single ``{question}`` in the user's turn.
@@ -101,7 +102,12 @@ def _split(text: str) -> list[tuple[Literal["system", "user"], str]]:
 
 
 def _turns(wording: str, fmt: AnswerFormat) -> list[Message]:
-    filled = {"{k}": str(fmt.k), "{noun}": fmt.noun, "{instructions}": instructions(fmt)}
+    filled = {
+        "{k}": str(fmt.k),
+        "{noun}": fmt.noun,
+        "{confidence}": "yes" if fmt.confidence else "no",
+        "{instructions}": instructions(fmt),
+    }
     turns = []
     for role, content in _split(wording):
         for place, value in filled.items():

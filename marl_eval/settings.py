@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from marl_eval.checkpoint_defaults import with_checkpoint_defaults
 from marl_eval.errors import UserError, unknown
 from marl_eval.judging import DEFAULT_ISOLATION
 from marl_eval.redaction import redact
@@ -41,6 +42,10 @@ class RunSettings(BaseModel):
     confidence: bool = Field(True, description="ask for a confidence with each answer")
     reasoning: bool = Field(True, description="ask for reasoning before the answers")
     analysis: bool = Field(False, description="ask for an analysis of the uncertainty")
+    sum_to_one: bool | None = Field(
+        None,
+        description="ask for confidences that sum to at most 1; if not given, where one is right",
+    )
     temperature: float = Field(0.7, ge=0, description="0 is greedy")
     top_p: float = Field(1.0, gt=0, le=1, description="nucleus of the sampling")
     max_tokens: int = Field(1536, ge=1, description="most tokens of one generation")
@@ -93,11 +98,12 @@ class RunSettings(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Give the settings that decide what is generated: those that no run may change midway.
 
-        Not the place of the data or of the wording (their content is identified apart), nor the
-        task's options (which the task checks first), nor what only affects speed or scoring. The
-        model's fingerprint tells its backend. Secrets within the model's name or arguments are hidden.
+        Not the place of the data or of the wording (their content is identified apart), nor
+        whether confidences may sum to more than 1 (the format tells), nor the task's options (which
+        the task checks first), nor what only affects speed or scoring. The model's fingerprint tells
+        its backend. Secrets within the model's name or arguments are hidden.
         """
-        outside = {"data", "prompt", "task_args", "out", *SPEED, *SCORING}
+        outside = {"data", "prompt", "task_args", "sum_to_one", "out", *SPEED, *SCORING}
         values = self.model_dump(mode="json", exclude=outside)
         values["k"] = self.layout.k
         values["model"] = redact(self.model)
@@ -106,12 +112,13 @@ class RunSettings(BaseModel):
 
 
 def make_settings(values: dict[str, Any]) -> RunSettings:
-    """Check settings.
+    """Check settings; what the model's card knows is added to what is not given.
 
     Raises:
         UserError: naming the setting that is unknown, missing or wrong, and what it is for.
     """
     fields = RunSettings.model_fields
+    values = with_checkpoint_defaults(values)
     for name in values:
         if name not in fields:
             raise unknown("setting", name, fields)

@@ -26,6 +26,7 @@ from marl_eval.types import Example
 RUN, EXAMPLES, ERRORS = "run.json", "examples.jsonl", "errors.jsonl"
 COMPLETIONS = Path("completions") / "part-0.jsonl"
 JUDGEMENTS = "judgements.jsonl"
+LOCK = ".lock"
 _EXAMPLES = msgspec.json.Decoder(Example)
 SCORES, RESULTS, MACHINE = "scores.parquet", "results.json", "machine.json"
 
@@ -53,6 +54,34 @@ def dump_json(value: Any) -> bytes:
     """Write a value as JSON for people: indented, keys in the order given, one newline at the end."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
     return orjson.dumps(value, option=options)
+
+
+@contextlib.contextmanager
+def held(folder: Path, within: Sequence[Path] = ()) -> Iterator[None]:
+    """Make a folder, with others ``within`` it, and hold it for writing.
+
+    Raises:
+        UserError: if it cannot be written, or another process is writing it.
+    """
+    try:
+        for part in (Path(), *within):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise UserError(
+            f"The run directory {folder} cannot be written ({error.strerror}); "
+            f"choose another with --out."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UserError(
+            f"Another process is writing {folder}; wait for it or choose another with --out."
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class RunDirectory:
@@ -142,21 +171,5 @@ class RunDirectory:
         Raises:
             UserError: if it cannot be written, or another process is writing it.
         """
-        try:
-            (self.path / COMPLETIONS.parent).mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-        except OSError as error:
-            raise UserError(
-                f"The run directory {self.path} cannot be written ({error.strerror}); "
-                f"choose another with --out."
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"Another process is writing {self.path}; wait for it or choose another with --out."
-            ) from None
-        else:
+        with held(self.path, (COMPLETIONS.parent,)):
             yield
-        finally:
-            os.close(descriptor)

@@ -54,8 +54,9 @@ class Task:
     the data; it defaults to matching by ``key``. ``form`` is what kind of text an answer is. ``judge``
     opens what grades answers where that takes work (see ``marl_eval.judging``). ``graded``: answers are
     right or wrong; where they are neither, no confidences are asked for and nothing is told that
-    rests on grades. ``origin`` is set for a task that is a file: what ``run.json`` has to tell of it
-    (see ``marl_eval.task_files``).
+    rests on grades. ``train_args``: the options that give examples to train on, other than those that
+    are evaluated. ``origin`` is set for a task that is a file: what ``run.json`` has to tell of it (see
+    ``marl_eval.task_files``).
     """
 
     name: str
@@ -68,6 +69,7 @@ class Task:
     form: Form = "short"
     judge: OpenJudge | None = None
     graded: bool = True
+    train_args: Mapping[str, Any] = field(default_factory=dict, compare=False)
     origin: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def grader(self) -> Grade:

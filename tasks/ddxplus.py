@@ -139,5 +139,6 @@ TASK = Task(
     noun="diagnosis",
     load=load,
     options=Options,
+    train_args={"split": "train"},
     key=key,
 )

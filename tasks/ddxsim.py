@@ -195,4 +195,5 @@ TASK = Task(
     noun="diagnosis",
     load=load,
     options=Options,
+    train_args={"first": 1000, "examples": 10_000},
 )

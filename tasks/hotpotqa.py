@@ -145,5 +145,6 @@ TASK = Task(
     noun="answer",
     load=load,
     options=Options,
+    train_args={"split": "train"},
     key=name_key,
 )

@@ -211,6 +211,7 @@ TASK = Task(
     noun="program",
     load=load,
     options=Options,
+    train_args={"split": "train"},
     key=program_key,
     form="program",
     judge=open_judge,

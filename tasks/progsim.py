@@ -128,5 +128,6 @@ TASK = Task(
     noun="program",
     load=load,
     options=Options,
+    train_args={"first": 1000, "examples": 10_000},
     key=key,
 )

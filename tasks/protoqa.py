@@ -168,5 +168,6 @@ TASK = Task(
     noun="answer",
     load=load,
     options=Options,
+    train_args={"split": "train"},
     key=name_key,
 )

@@ -88,4 +88,5 @@ TASK = Task(
     noun="answer",
     load=load,
     options=Options,
+    train_args={"first": 1000, "examples": 10_000},
 )

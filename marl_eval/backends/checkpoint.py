@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marl_eval.backends.hub import find_on_hub
 from marl_eval.errors import UserError
+from marl_eval.shipped import shipped_checkpoint
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 ADAPTER = "adapter_config.json"
@@ -46,6 +47,8 @@ def check_exists(name: str, file: str = "config.json") -> None:
         UserError: if there is none.
     """
     folder = Path(name)
+    if shipped_checkpoint(name) is not None and not folder.exists():
+        return
     if name and folder.is_dir():
         if file == "config.json" and not (folder / file).exists() and (folder / ADAPTER).exists():
             raise UserError(
@@ -107,6 +110,9 @@ def find_adapter(arguments: CheckpointArguments) -> Source | None:
 def _find(name: str, file: str, revision: str | None) -> Source:
     if Path(name).is_dir():
         return Source(name, name)
+    shipped = shipped_checkpoint(name)
+    if shipped is not None:
+        return Source(name, str(shipped))
     folder, reached = find_on_hub(name, file, revision)
     return Source(name, name if reached else str(folder), folder.name)
 

@@ -66,6 +66,10 @@ class Asker:
         """
         check_lengths(plan, self.context, lambda messages: len(self._tokenize(messages)[0]))
 
+    def tokens(self, messages: Messages) -> list[int]:
+        """Give a conversation as the model's tokens."""
+        return self._tokenize(messages)[0]
+
     def _tokenize(self, messages: Messages) -> tuple[list[int], bool]:
         text = self.text(messages)
         tokens = self.tokenizer(text, add_special_tokens=not self.chat)["input_ids"]

@@ -15,6 +15,7 @@ from marl_eval.cli.importing import import_command
 from marl_eval.cli.lm_eval import lm_eval_path_command
 from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
+from marl_eval.cli.train import sft_command, train_command
 from marl_eval.errors import BackendError, StorageError, UserError
 
 FAILED, USAGE = 1, 2
@@ -54,6 +55,8 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("score")(score_command)
+app.command("train")(train_command)
+app.command("sft")(sft_command)
 app.command("import")(import_command)
 app.command("compare")(compare_command)
 app.command("show")(show_command)

@@ -53,6 +53,13 @@ def run_command(
             "--analysis/--no-analysis", help="Ask for an analysis of the uncertainty. [default: no]"
         ),
     ] = None,
+    sum_to_one: Annotated[
+        bool | None,
+        typer.Option(
+            "--sum-to-one/--no-sum-to-one",
+            help="Ask for confidences that sum to at most 1.  [default: where only one answer is right]",
+        ),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.  [default: 0.7]")] = None,
     top_p: Annotated[float | None, typer.Option(help="Nucleus sampling.  [default: 1]")] = None,
     max_tokens: Annotated[
@@ -141,7 +148,7 @@ def run_command(
         flags[name] = None if flags[name] is None else pairs(name, flags[name])
     values.update({name: value for name, value in flags.items() if value is not None})
     settings = make_settings(values)
-    with _stoppable():
+    with stoppable():
         result = evaluate(settings, progress=shown())
     finish(result, allow_errors=allow_errors)
 
@@ -183,7 +190,7 @@ def score_command(
     from marl_eval.run import score
     from marl_eval.stats import interval_method
 
-    with _stoppable():
+    with stoppable():
         result = score(
             run,
             strict=strict,
@@ -200,7 +207,7 @@ def score_command(
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Leave with what to do next if the user, or a scheduler, stops the work."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

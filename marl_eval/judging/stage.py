@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from marl_eval.blocks import Block, Blocks
-from marl_eval.errors import UserError
 from marl_eval.grading import Scorer, different_answers
 from marl_eval.judging import Judge, Judged, Question
+from marl_eval.judging.checking import ask
 from marl_eval.judging.judgements import Judgement, answer_hash, judgement_id, storable
 from marl_eval.line_index import Index, index_lines
 from marl_eval.lines import Appender, read_lines
-from marl_eval.matching import WRONG
 from marl_eval.progress import Progress, silent
 from marl_eval.store import RunDirectory
 from marl_eval.types import Example
@@ -67,7 +66,9 @@ def judge_answers(
                 before = _judged_examples(stored, block.start, block.stop)
                 fresh = sum(own.sample == 0 for own in owed)
                 advance(len(block.examples) - before - fresh, 0)
-                for own, found in _judged(opened, owed, scorer.task.name):
+                questions: list[Question] = [(own.example, own.answers) for own in owed]
+                for place, found in ask(opened, questions, scorer.task.name):
+                    own = owed[place]
                     appender.append([_line(context, own, found)])
                     advance(int(own.sample == 0), 0)
 
@@ -106,34 +107,6 @@ def _owed(
 def _judged_examples(stored: Index, start: int, stop: int) -> int:
     """Count the examples from ``start`` up to ``stop`` of which something is stored."""
     return len(np.unique(stored.examples(stored.rows(start, stop))))
-
-
-def _judged(
-    judge: Judge, owed: Sequence[_Owed], task: str
-) -> Iterator[tuple[_Owed, Sequence[Judged]]]:
-    """Have the answers judged, and see that the judge does what it must."""
-    questions: list[Question] = [(own.example, own.answers) for own in owed]
-    waiting = dict(enumerate(owed))
-    for place, found in judge(questions) if questions else ():
-        own = waiting.pop(place, None)
-        if own is None or len(found) != len(own.answers):
-            raise UserError(
-                f"The judge of the task {task!r} is at fault: of {len(questions)} questions it "
-                f"told of number {place}, {len(found)} findings, which is not what was asked."
-            )
-        most = max(len(own.example.gold), 1)
-        for judged in found:
-            if judged.gold is not None and not WRONG <= judged.gold < most:
-                raise UserError(
-                    f"The judge of the task {task!r} is at fault: it gave an answer of the example "
-                    f"{own.example.id!r} the gold answer {judged.gold}, and there are {most}."
-                )
-        yield own, found
-    if waiting:
-        raise UserError(
-            f"The judge of the task {task!r} is at fault: it said nothing of {len(waiting)} of "
-            f"{len(questions)} questions."
-        )
 
 
 def _line(context: bytes, own: _Owed, found: Sequence[Judged]) -> Judgement:

@@ -1,33 +1,23 @@
-"""Scoring what lm-eval generated, by way of a run directory that is thrown away.
-
-So every value comes about exactly as that of ``marl-eval score``, programs in the sandbox included.
-"""
+"""Scoring what lm-eval generated, and naming the metrics that this will give."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from marl_eval.judging import JudgeSettings
 from marl_eval.judging.judgements import opened_judge
-from marl_eval.lines import Appender
 from marl_eval.metric import Metric
 from marl_eval.plan import question_plan
 from marl_eval.plugins import load_metric_families
 from marl_eval.preparation import Posed
-from marl_eval.run import score
 from marl_eval.score_table import SET, Array, Shape
+from marl_eval.scratch_run import score_completions
 from marl_eval.settings import RunSettings
-from marl_eval.store import RUN, RunDirectory, dump_json, write_whole
 from marl_eval.strategies import SetLayout
 from marl_eval.types import Completion
-
-_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +57,7 @@ def score_answered(
         )
         for request in question_plan(asking)
     )
-    with TemporaryDirectory(prefix="marl-eval-") as folder:
-        run = RunDirectory(Path(folder))
-        with run.locked():
-            write_whole(run.path / RUN, dump_json(posed.record))
-            run.write_examples(asking.examples)
-            appender = Appender(run.completions)
-            while some := list(islice(completions, _AT_ONCE)):
-                appender.append(some)
-            appender.close()
-        result = score(
-            run.path,
-            strict=settings.strict,
-            resamples=0,
-            overlap=settings.overlap,
-            workers=settings.workers,
-            sandbox_min_level=settings.sandbox_min_level,
-            task=posed.task,
-        )
-    return {
-        name: float("nan") if metric.value is None else metric.value
-        for name, metric in result.results.metrics.items()
-    }
+    return score_completions(replace(posed, asking=asking), settings, completions)
 
 
 def metrics_that_fit(posed: Posed, settings: RunSettings) -> list[Metric]:

@@ -16,8 +16,8 @@ from marl_eval.strategies import Strategy
 TABLE = "marl_eval"
 
 TAKEN = [
-    "data", "task_args", "k", "n", "confidence", "reasoning", "analysis", "temperature", "top_p",
-    "max_tokens", "limit", "shots", "prompt", "strict", "overlap", "workers",
+    "data", "task_args", "k", "n", "confidence", "reasoning", "analysis", "sum_to_one",
+    "temperature", "top_p", "max_tokens", "limit", "shots", "prompt", "strict", "overlap", "workers",
     "sandbox_min_level",
 ]  # fmt: skip
 """The settings of a run that mean something inside lm-eval, which has its own for others. It tells no

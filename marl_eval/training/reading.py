@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from marl_eval.answers import AnswerFormat, ParsedAnswers, parse
 from marl_eval.judging import Judge, Judged, Question
+from marl_eval.judging.checking import ask
 from marl_eval.matching import WRONG
 from marl_eval.task import Task
 from marl_eval.types import Example
@@ -48,7 +49,7 @@ def read_and_grade(
         for row, one in enumerate(parsed)
         if one.strict
     ]
-    judged = _judged(judge, [(generations[row][0], answers) for row, answers in kept])
+    judged = _judged(task, judge, [(generations[row][0], answers) for row, answers in kept])
     grade = task.grader()
     read = [Read(one, (), "repeated-answer" in one.deviations) for one in parsed]
     for (row, answers), found in zip(kept, judged, strict=True):
@@ -65,7 +66,7 @@ def read_and_grade(
     return read
 
 
-def _judged(judge: Judge | None, questions: Sequence[Question]) -> list[list[Judged]]:
+def _judged(task: Task, judge: Judge | None, questions: Sequence[Question]) -> list[list[Judged]]:
     """Have the answers judged; an answer that several generations give to an example, once."""
     if judge is None:
         return [[Judged()] * len(answers) for _, answers in questions]
@@ -75,7 +76,7 @@ def _judged(judge: Judge | None, questions: Sequence[Question]) -> list[list[Jud
         different.setdefault(example.id, {}).update(dict.fromkeys(answers))
     asked: list[Question] = [(examples[name], list(texts)) for name, texts in different.items()]
     known: dict[tuple[str, str], Judged] = {}
-    for place, found in judge(asked) if asked else ():
+    for place, found in ask(judge, asked, task.name):
         example, texts = asked[place]
         known.update(zip(((example.id, text) for text in texts), found, strict=True))
     return [[known[example.id, answer] for answer in answers] for example, answers in questions]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,24 @@ STRIDE = 32
 """Tokens generated before the sequences that have ended are let go."""
 
 _MEMORY = re.compile("out of memory|not enough memory|DefaultCPUAllocator|ALLOC_FAILED", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What was drawn for a batch: tokens, and the length at which each sequence ended, if it did."""
+
+    sequences: list[list[int]]
+    lengths: list[int | None]
+    sampler: Sampler
+
+    def finished(self, row: int, most: int) -> bool:
+        """Whether a sequence ended within ``most`` tokens."""
+        length = self.lengths[row]
+        return length is not None and length <= most
+
+    def tokens(self, row: int, most: int) -> list[int]:
+        """Give a sequence's tokens, ``most`` of them if it did not end before."""
+        return self.sequences[row][: self.lengths[row] if self.finished(row, most) else most]
 
 
 class Model:
@@ -39,12 +58,29 @@ class Model:
         # What a checkpoint says of sampling would otherwise apply beside what is asked for.
         model.generation_config = GenerationConfig(pad_token_id=self._pad, eos_token_id=eos)
 
-    @torch.inference_mode()
     def generate(self, batch: Sequence[Prompt]) -> list[Completion]:
         """Answer a batch; completions come in its order.
 
         Raises:
             UserError: if the memory does not suffice.
+        """
+        drawn = self._draw(batch)
+        return [self._completion(prompt, drawn, row) for row, prompt in enumerate(batch)]
+
+    def tokens(self, batch: Sequence[Prompt]) -> list[list[int]]:
+        """Answer a batch, and give the tokens alone: up to the one that ended the sequence, with it.
+
+        Raises:
+            UserError: if the memory does not suffice.
+        """
+        drawn = self._draw(batch)
+        return [drawn.tokens(row, p.request.sampling.max_tokens) for row, p in enumerate(batch)]
+
+    @torch.no_grad()
+    def _draw(self, batch: Sequence[Prompt]) -> _Drawn:
+        """Draw the tokens of a batch.
+
+        Without gradients, but not in inference mode: what modules keep would be of no use in training.
         """
         width = max(len(prompt.tokens) for prompt in batch)
         ids = torch.full((len(batch), width), self._pad)
@@ -70,10 +106,7 @@ class Model:
                 f"The memory of {self._device} does not suffice for {len(batch)} generations at "
                 f"once: lower --batch-size or --max-tokens. The same command then continues."
             ) from error
-        return [
-            self._completion(prompt, generated[row], stop.lengths[row], sampler, row)
-            for row, prompt in enumerate(batch)
-        ]
+        return _Drawn(generated, stop.lengths, sampler)
 
     def _generate(
         self,
@@ -153,20 +186,17 @@ class Model:
             stopping_criteria=StoppingCriteriaList(criteria),
         )
 
-    def _completion(
-        self, prompt: Prompt, generated: list[int], length: int | None, sampler: Sampler, row: int
-    ) -> Completion:
-        request = prompt.request
+    def _completion(self, prompt: Prompt, drawn: _Drawn, row: int) -> Completion:
+        request, sampler = prompt.request, drawn.sampler
         most = request.sampling.max_tokens
-        finished = length is not None and length <= most
-        tokens = generated[: length if finished else most]
+        tokens = drawn.tokens(row, most)
         text = decode(self._tokenizer, tokens)
         return Completion(
             *request.key,
             text=text,
             prompt_tokens=len(prompt.tokens),
             completion_tokens=len(tokens),
-            finish_reason="stop" if finished else "length",
+            finish_reason="stop" if drawn.finished(row, most) else "length",
             reasoning_tokens=reasoning_tokens(
                 self._tokenizer, tokens, text, opened=prompt.thinking_opened
             ),

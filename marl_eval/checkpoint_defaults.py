@@ -41,11 +41,13 @@ def with_checkpoint_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         trained = asks.pop("strategy", None)
         if str(values["strategy"]) != str(trained):
             asks.pop("k", None)
+    model_args = {**asks.pop("model_args", {}), **values.get("model_args", {})}
     added = {name: value for name, value in asks.items() if name not in values}
     if card.adapter:
         base = orjson.loads((folder / _ADAPTER).read_bytes())["base_model_name_or_path"]
-        added["model_args"] = {"adapter": str(folder), **values.get("model_args", {})}
+        model_args = {"adapter": str(folder), **model_args}
         added["model"] = f"{before}{base}"
+    added["model_args"] = model_args
     merged = {**values, **added}
     _tell(card, folder, merged)
     return merged

@@ -13,6 +13,7 @@ from typer.main import get_command
 from marl_eval.cli.compare import compare_command
 from marl_eval.cli.importing import import_command
 from marl_eval.cli.lm_eval import lm_eval_path_command
+from marl_eval.cli.reproduce import reproduce_command
 from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
 from marl_eval.cli.train import sft_command, train_command
@@ -57,6 +58,7 @@ app.command("run")(run_command)
 app.command("score")(score_command)
 app.command("train")(train_command)
 app.command("sft")(sft_command)
+app.command("reproduce")(reproduce_command)
 app.command("import")(import_command)
 app.command("compare")(compare_command)
 app.command("show")(show_command)

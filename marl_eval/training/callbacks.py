@@ -26,7 +26,8 @@ class KeepCurve(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Add a line."""
-        if state.is_world_process_zero and logs:
+        # What is told at the end is of this process alone, and not of a training that went on.
+        if state.is_world_process_zero and logs and "train_runtime" not in logs:
             numbers = {k: v for k, v in logs.items() if isinstance(v, int | float)}
             add_to_curve(self._out, {"step": state.global_step, **numbers})
 

@@ -58,15 +58,18 @@ class EvaluateHeldOut(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluate the model as it comes, unless the training goes on."""
         if state.global_step == 0:
-            self._evaluate()
+            self._evaluate(control)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Evaluate every so many steps, and after the last."""
         if state.global_step % self._every == 0 or state.global_step >= state.max_steps:
-            self._evaluate()
+            self._evaluate(control)
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, control: Any) -> None:
         values = self._held_out.evaluate(self._trainer)
         if values:
-            # Past TRL's own, which would add to these what it has gathered for the step's line.
+            # Past TRL's own, which would add to these what it has gathered for the step's line; and
+            # logging takes the wish to log the step back.
+            wanted = control.should_log
             Trainer.log(self._trainer, values)
+            control.should_log = wanted

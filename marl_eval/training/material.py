@@ -128,7 +128,9 @@ def _that_fit(
             f"The model's context of {asker.context} tokens leaves no room for a prompt beside "
             f"{settings.max_tokens} tokens of generation: lower max_tokens."
         )
-    fitting, long, longest = [], [], 0
+    fitting: list[Example] = []
+    long: list[Example] = []
+    longest = 0
     for example in examples:
         tokens = len(asker.tokens(template.ask(example.question)))
         longest = max(longest, tokens)

@@ -12,6 +12,11 @@ from marl_eval.settings import read_config
 FOLDER = Path(str(files("marl_eval.recipes")))
 
 
+def recipe_names() -> list[str]:
+    """Name the shipped recipes."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
 def read_recipe(name: str) -> dict[str, Any]:
     """Read settings from a YAML file, or from the shipped recipe of that name.
 
@@ -22,9 +27,8 @@ def read_recipe(name: str) -> dict[str, Any]:
     """
     path = Path(name)
     if not path.exists():
-        known = sorted(file.stem for file in FOLDER.glob("*.yaml"))
-        if name not in known:
-            raise unknown("file or recipe", name, known)
+        if name not in recipe_names():
+            raise unknown("file or recipe", name, recipe_names())
         path = FOLDER / f"{name}.yaml"
     values = read_config(path)
     if isinstance(values.get("prompt"), str):

@@ -73,7 +73,7 @@ class Session:
             schema_version=SCHEMA_VERSION,
             made_by=self.made_by,
             method=self.method,
-            asks=dict(self.asks),
+            asks={**self.asks, "model_args": {"chat": "yes" if self.base.asker.chat else "no"}},
             format=record["format"],
             task={
                 "name": record["settings"]["task"],

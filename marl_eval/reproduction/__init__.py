@@ -1,0 +1,1 @@
+"""The whole comparison in miniature: a tiny model, warmed up, trained by each method, evaluated."""

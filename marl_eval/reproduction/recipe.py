@@ -1,0 +1,111 @@
+"""What a reproduction does: the settings of its trainings and runs, and the claims that it tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from marl_eval.errors import UserError
+from marl_eval.training.recipes import read_recipe
+
+_MODEL = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainedModel(BaseModel):
+    """A checkpoint to train, by settings of ``train``; an ``extra`` one only if asked for."""
+
+    model_config = _MODEL
+    train: dict[str, Any]
+    extra: bool = False
+
+
+class Condition(BaseModel):
+    """A run to make, by settings of ``run``; the model ``base`` is the warmed-up one."""
+
+    model_config = _MODEL
+    model: str
+    run: dict[str, Any]
+
+
+class Contrast(BaseModel):
+    """Two runs compared in one metric; the claim is that the second is higher, or lower."""
+
+    model_config = _MODEL
+    metric: str
+    first: str
+    second: str
+    second_is: Literal["higher", "lower"]
+
+
+class Claim(BaseModel):
+    """A claim in words, and the tests of it; ``tasks`` are those that it is about, all if not given."""
+
+    model_config = _MODEL
+    claim: str
+    tests: list[Contrast] = Field(min_length=1)
+    tasks: list[str] | None = None
+
+
+class Comparison(BaseModel):
+    """The checkpoints to train, the runs to make of them, and what these are to show."""
+
+    model_config = _MODEL
+    models: dict[str, TrainedModel]
+    runs: dict[str, Condition]
+    claims: list[Claim]
+
+
+class Recipe(BaseModel):
+    """A reproduction on one task.
+
+    ``warm_up``, ``train`` and ``run`` are settings of ``sft``, ``train`` and ``run`` that hold for all;
+    ``quick`` has changes of these for a short look that shows nothing but that all of it works.
+    """
+
+    model_config = _MODEL
+    task: str
+    wording: str
+    comparison: Comparison
+    warm_up: dict[str, Any]
+    train: dict[str, Any]
+    run: dict[str, Any]
+    reports: dict[str, dict[str, str]] = {}
+
+    @property
+    def name(self) -> str:
+        """The task's name, as a folder's."""
+        return Path(self.task).stem
+
+
+def read_reproduction(name: str, *, quick: bool) -> Recipe:
+    """Read a recipe by its name or from a file, with the comparison that it names.
+
+    Raises:
+        UserError: if it cannot be read, or is not a recipe of a reproduction.
+    """
+    values = read_recipe(name)
+    changes = values.pop("quick", {})
+    if quick:
+        values = merged(values, changes)
+    try:
+        values["comparison"] = read_recipe(str(values.get("comparison")))
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"The recipe {name} is not one of a reproduction: {place}: {first['msg'].lower()}."
+        ) from error
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings with changes, table within table."""
+    result = dict(values)
+    for name, change in changes.items():
+        before = result.get(name)
+        both = isinstance(before, Mapping) and isinstance(change, Mapping)
+        result[name] = merged(before, change) if both else change  # type: ignore[arg-type]
+    return result

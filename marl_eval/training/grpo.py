@@ -83,7 +83,7 @@ def train(settings: TrainSettings, *, progress: Progress = silent) -> Trained:
     from marl_eval.training.grpo_trainer import make_trainer
     from marl_eval.training.trl_parts import run_trainer
 
-    state = PartialState(cpu=bool(given.get("use_cpu")))
+    state = PartialState(cpu=given["use_cpu"])
     with ExitStack() as stack:
         resumed = stack.enter_context(
             begun(session, first=state.is_main_process, wait=state.wait_for_everyone)
@@ -123,9 +123,7 @@ def grpo_options(settings: TrainSettings) -> dict[str, Any]:
         "gradient_accumulation_steps": 32,
         "logging_steps": 1,
         "save_steps": 100,
-        "bf16": has_bfloat16(),
-        "report_to": "none",
-        "disable_tqdm": True,
+        **machine_options(),
         **settings.trl,
     }
     if int(given["num_generations"]) < 2:
@@ -136,11 +134,18 @@ def grpo_options(settings: TrainSettings) -> dict[str, Any]:
     return given
 
 
-def has_bfloat16() -> bool:
-    """Whether there is a GPU that computes in bfloat16."""
+def machine_options() -> dict[str, Any]:
+    """Give the options of TRL that follow from this machine, and those by which it tells nothing."""
     import torch
 
-    return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
+    gpu = torch.cuda.is_available()
+    return {
+        "bf16": bool(gpu and torch.cuda.is_bf16_supported()),
+        "use_cpu": not torch.accelerator.is_available(),
+        "dataloader_pin_memory": gpu,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
 
 
 def _asks(settings: TrainSettings, material: Material) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from marl_eval.errors import UserError, unknown
 from marl_eval.progress import Progress, silent
 from marl_eval.prompts import PromptTemplate, build_template, read_wording
 from marl_eval.training.gold_texts import gold_text
-from marl_eval.training.grpo import OURS, Trained
+from marl_eval.training.grpo import OURS, Trained, machine_options
 from marl_eval.training.material import Material, asked, gather, open_base
 from marl_eval.training.session import Session, begun, finished
 from marl_eval.training.settings import DEFAULT_K, SftSettings
@@ -52,7 +52,7 @@ def sft(settings: SftSettings, *, progress: Progress = silent) -> Trained:
     from marl_eval.training.sft_trainer import make_sft_trainer
     from marl_eval.training.trl_parts import run_trainer
 
-    state = PartialState(cpu=bool(config.get("use_cpu")))
+    state = PartialState(cpu=config["use_cpu"])
     with ExitStack() as stack:
         resumed = stack.enter_context(
             begun(session, first=state.is_main_process, wait=state.wait_for_everyone)
@@ -110,8 +110,6 @@ def _formats(settings: SftSettings) -> list[tuple[Any, int]]:
 def _options(settings: SftSettings) -> dict[str, Any]:
     from trl import SFTConfig
 
-    from marl_eval.training.grpo import has_bfloat16
-
     known = {field.name for field in fields(SFTConfig)}
     for name in settings.trl:
         if name in OURS:
@@ -123,9 +121,7 @@ def _options(settings: SftSettings) -> dict[str, Any]:
         "per_device_train_batch_size": 8,
         "logging_steps": 1,
         "save_steps": 100,
-        "bf16": has_bfloat16(),
-        "report_to": "none",
-        "disable_tqdm": True,
+        **machine_options(),
         **settings.trl,
     }
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import PrinterCallback
@@ -27,8 +26,6 @@ def make_config(kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     Raises:
         UserError: with what TRL has against it.
     """
-    if not torch.cuda.is_available():
-        options = {"dataloader_pin_memory": False, **options}
     try:
         return kind(**options)
     except (TypeError, ValueError) as error:

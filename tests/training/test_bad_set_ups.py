@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from marl_eval.errors import UserError
-from marl_eval.training.checkpoints import read_curve
 from marl_eval.training.grpo import train
 from marl_eval.training.settings import SftSettings, TrainSettings, make_training_settings
-from tests.training.tiny_models import TRL, common, same_weights, train_settings, untrained
+from tests.training.tiny_models import common, train_settings, untrained
 
 
 def refused(base: Path, out: Path, **changes: Any) -> str:
@@ -96,8 +95,7 @@ def test_rewards_that_are_equal_over_the_first_batches(base: Path, tmp_path: Pat
     assert "100% of them were malformed" in told
     assert "One was '" in told
     assert "marl-eval sft" in told
-    assert len([line for line in read_curve(out) if "reward" in line]) == 2
-    assert not list(out.glob("checkpoint-*")) or same_weights(raw, out / "checkpoint-2")
+    assert not list(out.glob("checkpoint-*"))
 
 
 def test_an_unknown_option_of_trl(base: Path, tmp_path: Path) -> None:
@@ -143,10 +141,10 @@ def test_settings_that_there_are_not(tmp_path: Path) -> None:
     values = {"model": "m", "task": "ddxsim", "out": tmp_path, "method": "rlcr-multi"}
     with pytest.raises(UserError, match="no setting 'temprature'; did you mean 'temperature'"):
         make_training_settings(TrainSettings, {**values, "temprature": 1})
-    with pytest.raises(UserError, match="'method'.*cannot be 'ppo'"):
+    with pytest.raises(UserError, match=r"'method'.*cannot be 'ppo'"):
         make_training_settings(TrainSettings, {**values, "method": "ppo"})
-    with pytest.raises(UserError, match="rewards.correctness"):
+    with pytest.raises(UserError, match=r"rewards\.correctness"):
         make_training_settings(TrainSettings, {**values, "rewards": {"correctness": "all"}})
     with pytest.raises(UserError, match="'repeats'"):
-        make_training_settings(SftSettings, {**common(tmp_path, tmp_path), "out": tmp_path, "repeats": 2})
-    assert TRL["num_generations"] == 4
+        own = {**common(tmp_path, tmp_path), "out": tmp_path, "repeats": 2}
+        make_training_settings(SftSettings, own)

@@ -20,12 +20,12 @@ def test_two_processes_follow_the_curve_of_one(base: Path, tmp_path: Path) -> No
         base,
         tmp_path / "two",
         evaluate_every=2,
-        trl={"per_device_train_batch_size": 8, "use_cpu": True},
+        trl={"per_device_train_batch_size": 8},
     )
     launch = [
         sys.executable, "-m", "accelerate.commands.launch",
         "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-        "--dynamo_backend", "no", "--cpu", "--main_process_port", "0",
+        "--dynamo_backend", "no", "--multi_gpu", "--main_process_port", "0",
         "-m", "marl_eval", *command(settings),
     ]  # fmt: skip
     done = subprocess.run(

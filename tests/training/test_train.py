@@ -46,13 +46,17 @@ def test_the_parts_of_the_reward_are_logged_apart(whole: Path) -> None:
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
     for line in steps:
         parts = {name: line[f"rewards/{name}/mean"] for name in PARTS}
-        assert line["reward"] == pytest.approx(parts["correctness"] + parts["calibration"], abs=1e-5)
+        assert line["reward"] == pytest.approx(
+            parts["correctness"] + parts["calibration"], abs=1e-5
+        )
 
 
 def test_held_out_examples_are_evaluated_by_the_metrics_of_a_run(whole: Path) -> None:
     told = [line for line in read_curve(whole) if "held_out/recall" in line]
     assert [line["step"] for line in told] == [0, 2, 4]
-    assert {"held_out/multi_brier", "held_out/distinct_answers", "held_out/format_ok"} <= set(told[0])
+    assert {"held_out/multi_brier", "held_out/distinct_answers", "held_out/format_ok"} <= set(
+        told[0]
+    )
 
 
 def test_training_changes_the_weights_and_says_how_in_a_card(base: Path, whole: Path) -> None:
@@ -174,7 +178,9 @@ def test_several_generations_of_a_single_checkpoint_are_not_another_format(
     assert [(own["strategy"], own["k"]) for own in asked] == [("single", 1), ("best-of-k", 3)]
 
 
-def test_an_adapter_is_trained_and_evaluated_by_its_folder_alone(base: Path, tmp_path: Path) -> None:
+def test_an_adapter_is_trained_and_evaluated_by_its_folder_alone(
+    base: Path, tmp_path: Path
+) -> None:
     lora = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
     out = trained(base, tmp_path / "adapter", lora=lora)
     assert (out / "adapter_model.safetensors").exists()

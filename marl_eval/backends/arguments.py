@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from marl_eval.errors import UserError, unknown
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
+
+_SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 def need(backend: str, *packages: str) -> None:
@@ -55,9 +58,14 @@ def read_arguments(backend: str, kind: type[Arguments], args: Mapping[str, Any])
 
 
 def typed(value: Any) -> Any:
-    """Give the number, truth value or text that a setting on the command line stands for."""
+    """Give the number, truth value or text that a setting on the command line stands for.
+
+    Also 1e-6, which is a text in YAML unless it is written 1.0e-6.
+    """
     if not isinstance(value, str):
         return value
+    if _SCIENTIFIC.fullmatch(value):
+        return float(value)
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError:

@@ -61,6 +61,7 @@ class Comparison(BaseModel):
 class Recipe(BaseModel):
     """A reproduction on one task.
 
+    ``wording`` asks in few words, and what the regular expression ``phrases`` finds is one token.
     ``warm_up``, ``train`` and ``run`` are settings of ``sft``, ``train`` and ``run`` that hold for all;
     ``quick`` has changes of these for a short look that shows nothing but that all of it works.
     """
@@ -68,6 +69,7 @@ class Recipe(BaseModel):
     model_config = _MODEL
     task: str
     wording: str
+    phrases: str | None = None
     comparison: Comparison
     warm_up: dict[str, Any]
     train: dict[str, Any]

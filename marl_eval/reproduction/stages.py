@@ -50,7 +50,14 @@ def warm_up(place: Place) -> None:
     dataset = task.load(None, read_options(task, args))
     fmt = AnswerFormat(k=1, sum_to_one=dataset.exclusive, noun=task.noun, form=task.form)
     if not (folder / BASE).exists():
-        make_tiny(folder / RAW, dataset.examples, fmt, recipe.wording, place.seed)
+        make_tiny(
+            folder / RAW,
+            dataset.examples,
+            fmt,
+            recipe.wording,
+            seed=place.seed,
+            phrases=recipe.phrases,
+        )
     values = merged(
         recipe.warm_up,
         {"model": str(folder / RAW), "out": folder / BASE, **_common(place)},

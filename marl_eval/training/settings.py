@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from marl_eval.backends.arguments import typed
 from marl_eval.errors import UserError, unknown
 from marl_eval.judging import DEFAULT_ISOLATION
 from marl_eval.redaction import redact
@@ -14,6 +15,9 @@ from marl_eval.training.method import Method
 from marl_eval.training.rewards import RewardSettings
 
 DEFAULT_K = 3
+
+
+Typed = Annotated[Any, BeforeValidator(typed)]
 
 
 class TrainingSettings(BaseModel):
@@ -40,10 +44,10 @@ class TrainingSettings(BaseModel):
     drop_long_prompts: bool = Field(False, description="leave examples with longer prompts out")
     limit: int | None = Field(None, ge=1, description="examples to train on, chosen by hash of id")
     seed: int = Field(0, ge=0, description="seed of everything that is drawn")
-    lora: dict[str, Any] | None = Field(
+    lora: dict[str, Typed] | None = Field(
         None, description="train a LoRA adapter: options of peft's LoraConfig"
     )
-    trl: dict[str, Any] = Field({}, description="options of TRL's configuration")
+    trl: dict[str, Typed] = Field({}, description="options of TRL's configuration")
 
     def identity(self) -> dict[str, Any]:
         """Give the settings that decide what is trained, with secrets hidden."""

@@ -1,8 +1,9 @@
 """A tiny Llama and its tokenizer, made for the texts of one task.
 
 About 0.25 million parameters: enough to learn a generated task on two cores, and nothing besides. A
-token is a word with the space before it, a tag, a number or a confidence of the form 0.35; a line
-that every question has, such as the rules of the task, is one token.
+token is a word with the space before it, a tag, a digit or a confidence of the form 0.35; a line
+that every question has, such as the rules of the task, is one token, and so is what a task's own
+pattern of phrases finds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from marl_eval.answers import AnswerFormat, render
 from marl_eval.prompts import build_template
 from marl_eval.types import Example
 
-PIECE = r"</?[a-z]+\d*>|\d+\.\d\d|\n+| ?[A-Za-z]+| ?\d+| ?[^\sA-Za-z\d]|\s"
+PIECE = r"</?[a-z]+\d*>|\d+\.\d\d|\n+| ?[A-Za-z]+| ?\d| ?[^\sA-Za-z\d]|\s"
 _SPECIAL = ["<pad>", "<eos>", "<unk>"]
 _SHARED = 0.9
 """Share of the questions in which a line must stand to be one token."""
@@ -35,10 +36,16 @@ HIDDEN, LAYERS, HEADS, CONTEXT = 64, 4, 4, 512
 
 
 def make_tiny(
-    folder: Path, examples: Sequence[Example], fmt: AnswerFormat, wording: str | None, seed: int
+    folder: Path,
+    examples: Sequence[Example],
+    fmt: AnswerFormat,
+    wording: str | None,
+    *,
+    seed: int,
+    phrases: str | None = None,
 ) -> int:
     """Write an untrained model with its tokenizer, and give its number of parameters."""
-    tokenizer = make_tokenizer(examples, fmt, wording)
+    tokenizer = make_tokenizer(examples, fmt, wording, phrases=phrases)
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -62,18 +69,26 @@ def make_tiny(
 
 
 def make_tokenizer(
-    examples: Sequence[Example], fmt: AnswerFormat, wording: str | None
+    examples: Sequence[Example],
+    fmt: AnswerFormat,
+    wording: str | None,
+    *,
+    phrases: str | None = None,
 ) -> PreTrainedTokenizerFast:
-    """Make a tokenizer that knows every piece of the examples, their answers and the format."""
+    """Make a tokenizer that knows every piece of the examples, their answers and the format.
+
+    What the pattern ``phrases`` finds is one token each time.
+    """
+    pattern = PIECE if phrases is None else f"{phrases}|{PIECE}"
     lines = _shared_lines(examples)
     pieces: Counter[str] = Counter()
     for text in _texts(examples, fmt, wording):
         for line in lines:
             text = text.replace(line, "")
-        pieces.update(re.findall(PIECE, text))
+        pieces.update(re.findall(pattern, text))
     vocabulary = {piece: number for number, piece in enumerate([*_SPECIAL, *sorted(pieces)])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = Split(Regex(PIECE), "isolated")
+    tokenizer.pre_tokenizer = Split(Regex(pattern), "isolated")
     tokenizer.decoder = Fuse()
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

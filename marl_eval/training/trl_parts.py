@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from math import ceil
 from pathlib import Path
@@ -95,7 +96,9 @@ def run_trainer(trainer: Any, session: Session, resumed: Path | None, progress: 
         total = trainer.args.num_train_epochs * len(trainer.get_train_dataloader())
         total = ceil(total / trainer.args.gradient_accumulation_steps)
     done = 0 if resumed is None else int(resumed.name.rpartition("-")[2])
-    with progress("training", total=total, done=done) as advance:
+    with warnings.catch_warnings(), progress("training", total=total, done=done) as advance:
+        # TRL uses names that transformers has since changed.
+        warnings.simplefilter("ignore", FutureWarning)
         trainer.add_callback(ShowProgress(advance))
         trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
     trainer.save_model(str(out))

@@ -137,7 +137,7 @@ def test_a_folder_that_holds_something_else(base: Path, tmp_path: Path) -> None:
     assert "is not empty and holds no training" in refused(base, tmp_path)
 
 
-def test_settings_that_there_are_not(tmp_path: Path) -> None:
+def test_settings_are_checked_by_name_and_value(tmp_path: Path) -> None:
     values = {"model": "m", "task": "ddxsim", "out": tmp_path, "method": "rlcr-multi"}
     with pytest.raises(UserError, match="no setting 'temprature'; did you mean 'temperature'"):
         make_training_settings(TrainSettings, {**values, "temprature": 1})
@@ -145,6 +145,8 @@ def test_settings_that_there_are_not(tmp_path: Path) -> None:
         make_training_settings(TrainSettings, {**values, "method": "ppo"})
     with pytest.raises(UserError, match=r"rewards\.correctness"):
         make_training_settings(TrainSettings, {**values, "rewards": {"correctness": "all"}})
+    fast = make_training_settings(TrainSettings, {**values, "trl": {"learning_rate": "1e-6"}})
+    assert fast.trl == {"learning_rate": 1e-6}
+    own = {**common(tmp_path, tmp_path), "out": tmp_path, "repeats": 2}
     with pytest.raises(UserError, match="'repeats'"):
-        own = {**common(tmp_path, tmp_path), "out": tmp_path, "repeats": 2}
         make_training_settings(SftSettings, own)

@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from marl_eval.backends.checkpoint import with_adapter
 from marl_eval.plugins import found
 from marl_eval.shipped import shipped_checkpoint
 from marl_eval.strategies import Strategy
 from marl_eval.training.card import Card, asked_as_trained, read_card
 
-_ADAPTER = "adapter_config.json"
 _TOLD = ("confidence", "reasoning", "analysis", "prompt")
 
 
@@ -43,9 +41,8 @@ def with_checkpoint_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
             asks.pop("k", None)
     model_args = {**asks.pop("model_args", {}), **values.get("model_args", {})}
     added = {name: value for name, value in asks.items() if name not in values}
+    base, model_args = with_adapter(str(folder), model_args)
     if card.adapter:
-        base = orjson.loads((folder / _ADAPTER).read_bytes())["base_model_name_or_path"]
-        model_args = {"adapter": str(folder), **model_args}
         added["model"] = f"{before}{base}"
     added["model_args"] = model_args
     merged = {**values, **added}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,6 +67,15 @@ def check_exists(name: str, file: str = "config.json") -> None:
             f"There is no model at {name!r}: give a folder that holds a checkpoint, the id of a "
             f"model on the Hugging Face Hub, or another backend as 'backend:name'."
         )
+
+
+def with_adapter(model: str, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Give the model and the arguments that the folder of an adapter stands for; others as they are."""
+    folder = Path(model)
+    if not model or not (folder / ADAPTER).exists() or (folder / "config.json").exists():
+        return model, dict(args)
+    told = json.loads((folder / ADAPTER).read_bytes())
+    return str(told["base_model_name_or_path"]), {"adapter": model, **args}
 
 
 @dataclass(frozen=True, slots=True)

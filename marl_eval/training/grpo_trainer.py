@@ -18,7 +18,13 @@ from marl_eval.training.reward_functions import PartRewards
 from marl_eval.training.rollouts import Rollouts
 from marl_eval.training.session import Session
 from marl_eval.training.settings import TrainSettings
-from marl_eval.training.trl_parts import in_epochs, lora_config, make_config, model_options
+from marl_eval.training.trl_parts import (
+    in_epochs,
+    lora_config,
+    make_config,
+    model_options,
+    model_to_train,
+)
 from marl_eval.types import Sampling
 
 
@@ -68,7 +74,7 @@ def make_trainer(session: Session, settings: TrainSettings, judge: Judge | None)
         # It says that rollout_func may change; the versions that we are tested with are bounded.
         warnings.filterwarnings("ignore", message=".*rollout_func.*", category=UserWarning)
         trainer = GRPOTrainer(
-            model=base.source.place,
+            model=model_to_train(base),
             reward_funcs=rewards.functions(),
             args=config,
             train_dataset=in_epochs(rows, epochs, _needed(config), settings.seed),

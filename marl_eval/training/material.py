@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from marl_eval.backends.arguments import read_arguments
-from marl_eval.backends.checkpoint import Source, check_exists, find_model
+from marl_eval.backends.checkpoint import (
+    Source,
+    check_exists,
+    find_adapter,
+    find_model,
+    with_adapter,
+)
 from marl_eval.backends.conversation import Asker
 from marl_eval.backends.hf.arguments import Arguments
 from marl_eval.errors import UserError
@@ -28,9 +34,10 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The model that a training begins from, found and not loaded."""
+    """The model that a training begins from, found and not loaded, and an adapter to train on."""
 
     source: Source
+    adapter: Source | None
     arguments: Arguments
     asker: Asker
 
@@ -46,21 +53,28 @@ class Material:
 def open_base(settings: TrainingSettings) -> Base:
     """Find the model, and load what turns conversations into its tokens.
 
+    The folder of an adapter stands for its model with the adapter, which is trained on.
+
     Raises:
-        UserError: if there is no such model, or it has no end token.
+        UserError: if there is no such model, it has no end token, or it would get a second adapter.
     """
     from marl_eval.backends.hf.loading import load_asker
 
-    arguments = read_arguments("hf", Arguments, settings.model_args)
-    check_exists(settings.model)
-    source = find_model(settings.model, arguments)
+    model, args = with_adapter(settings.model, settings.model_args)
+    arguments = read_arguments("hf", Arguments, args)
+    check_exists(model)
+    source, adapter = find_model(model, arguments), find_adapter(arguments)
+    if adapter is not None and settings.lora is not None:
+        raise UserError(
+            f"The model {settings.model!r} has an adapter, which is trained on: leave out --lora."
+        )
     asker = load_asker(source, arguments)
     if asker.tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {settings.model!r} has no end token (eos_token), so a generation could "
             f"never learn to end: set one in its tokenizer_config.json."
         )
-    return Base(source, arguments, asker)
+    return Base(source, adapter, arguments, asker)
 
 
 def asked(settings: TrainingSettings, method: Method, k: int, temperature: float) -> RunSettings:

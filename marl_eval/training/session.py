@@ -82,7 +82,7 @@ class Session:
                 **told,
             },
             base={"name": redact(settings.model), **self._fingerprint()},
-            adapter=settings.lora is not None,
+            adapter=settings.lora is not None or self.base.adapter is not None,
             seed=settings.seed,
             reward_weights=dict(self.weights),
             settings={**settings.identity(), "trl": plain(self.config)},
@@ -95,7 +95,7 @@ class Session:
         write_card(folder, card, wording)
 
     def _fingerprint(self) -> dict[str, Any]:
-        return identify(self.base.source, None, self.base.arguments)
+        return identify(self.base.source, self.base.adapter, self.base.arguments)
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:

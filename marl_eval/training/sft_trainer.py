@@ -9,7 +9,13 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from marl_eval.training.session import Session
-from marl_eval.training.trl_parts import in_epochs, lora_config, make_config, model_options
+from marl_eval.training.trl_parts import (
+    in_epochs,
+    lora_config,
+    make_config,
+    model_options,
+    model_to_train,
+)
 
 
 def make_sft_trainer(session: Session, rows: Sequence[dict[str, list[int]]]) -> SFTTrainer:
@@ -39,7 +45,7 @@ def make_sft_trainer(session: Session, rows: Sequence[dict[str, list[int]]]) -> 
         {name: [row[name] for row in rows] for name in ("input_ids", "labels")}
     )
     return SFTTrainer(
-        model=base.source.place,
+        model=model_to_train(base),
         args=config,
         train_dataset=in_epochs(table, epochs, _needed(config), settings.seed),
         processing_class=base.asker.tokenizer,

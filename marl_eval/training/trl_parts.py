@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from peft import LoraConfig
-from transformers import PrinterCallback
+from peft import LoraConfig, PeftModel
+from transformers import AutoModelForCausalLM, PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from marl_eval.errors import UserError
@@ -33,22 +33,29 @@ def make_config(kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         raise UserError(f"TRL does not take this configuration: {error}") from error
 
 
-def model_options(base: Base) -> dict[str, Any]:
-    """Give how the base model is loaded: in float32 unless another dtype is asked for.
-
-    Raises:
-        UserError: if it comes with an adapter.
-    """
-    if base.arguments.adapter is not None:
-        raise UserError(
-            "A training cannot begin from a model with an adapter: merge it into the model first "
-            "(peft's merge_and_unload), and leave out the adapter."
-        )
+def model_options(base: Base) -> dict[str, Any] | None:
+    """Give how TRL loads the model: in float32 unless another dtype is asked for; None if we load it."""
+    if base.adapter is not None:
+        return None
     dtype = base.arguments.dtype
     return {
         "dtype": "float32" if dtype == "auto" else dtype,
         "revision": base.source.revision or "main",
     }
+
+
+def model_to_train(base: Base) -> Any:
+    """Give where TRL finds the model, or the model itself with the adapter that is trained on."""
+    if base.adapter is None:
+        return base.source.place
+    dtype = base.arguments.dtype
+    model = AutoModelForCausalLM.from_pretrained(
+        base.source.place,
+        dtype="float32" if dtype == "auto" else dtype,
+        revision=base.source.revision or "main",
+        trust_remote_code=base.arguments.trust_remote_code,
+    )
+    return PeftModel.from_pretrained(model, base.adapter.place, is_trainable=True)
 
 
 def lora_config(options: Mapping[str, Any] | None) -> LoraConfig | None:

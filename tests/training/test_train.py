@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
+from marl_eval.errors import UserError
 from marl_eval.run import evaluate
 from marl_eval.training.card import CARD, read_card
 from marl_eval.training.checkpoints import last_whole, read_curve
@@ -189,6 +191,23 @@ def test_an_adapter_is_trained_and_evaluated_by_its_folder_alone(
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert "adapter_model.safetensors" in record["model"]["adapter"]
     assert result.results.complete
+
+
+def test_an_adapter_is_trained_on(base: Path, tmp_path: Path) -> None:
+    lora = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
+    first = trained(base, tmp_path / "first", lora=lora, trl={"max_steps": 2})
+    second = trained(base, tmp_path / "second", model=str(first), seed=3)
+    one, other = (load_file(out / "adapter_model.safetensors") for out in (first, second))
+    assert one.keys() == other.keys()
+    assert any((one[name] != other[name]).any() for name in one)
+    card = read_card(second)
+    assert card is not None
+    assert card.adapter
+    assert "adapter_model.safetensors" in card.base["adapter"]
+    result = evaluate(model=f"hf:{second}", task="ddxsim", limit=4, out=tmp_path / "run")
+    assert result.results.complete
+    with pytest.raises(UserError, match="leave out --lora"):
+        trained(base, tmp_path / "third", model=str(first), lora=lora)
 
 
 def test_the_task_options_of_the_training_split_are_not_asked_of_a_run(whole: Path) -> None:

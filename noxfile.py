@@ -1,6 +1,7 @@
 """The checks of this project; every session installs exactly what constraints.txt says."""
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -12,6 +13,10 @@ HERE = Path(__file__).parent
 CONSTRAINTS = HERE / "constraints.txt"
 VLLM_CONSTRAINTS = HERE / "constraints-vllm.txt"
 TEST_TOOLS = ["hypothesis", "pandas", "pytest"]
+SHIPPED = [
+    "config.json", "generation_config.json", "marl_eval_card.json", "marl_eval_prompt.txt",
+    "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+]  # fmt: skip
 BY_FILE = ["-n", "auto", "--dist", "loadfile"]
 """One process a core, each file of tests in one of them."""
 
@@ -37,7 +42,7 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    install(session, "-e", ".[code,hf,lm-eval,ray,test]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train,figures]")
     session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs)
 
 
@@ -47,7 +52,7 @@ def integration(session: nox.Session) -> None:
 
     And the long tests of the sandbox: every published problem, and ten thousand programs.
     """
-    install(session, "-e", ".[code,hf,lm-eval,ray,test]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train,figures]")
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
     session.run("pytest", "-m", "integration", *session.posargs)
@@ -71,9 +76,22 @@ def vllm(session: nox.Session) -> None:
 
 
 @nox.session
+def checkpoints(session: nox.Session) -> None:
+    """Make the checkpoints that come with the package anew: those of one seed of ``reproduce``."""
+    install(session, "-e", ".[hf,train,figures]")
+    session.run("marl-eval", "reproduce", "--out", "reproduction")
+    for made in ("base", "rlvr-single", "rlcr-single", "rlvr-multi", "rlcr-multi"):
+        source = HERE / "reproduction" / "ddxsim" / "seed-0" / made
+        target = HERE / "marl_eval" / "checkpoints" / f"tiny-{made}"
+        target.mkdir(parents=True, exist_ok=True)
+        for name in SHIPPED:
+            shutil.copyfile(source / name, target / name)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Print every measured figure beside its aim."""
-    install(session, "-e", ".[code,hf,lm-eval,ray,test]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train,figures]")
     # Its module of evaluation alone is measured, which needs few of the packages that it asks for.
     install(session, "--no-deps", "evalplus")
     for script in sorted((HERE / "benchmarks").glob("*.py")):

@@ -11,7 +11,7 @@ from marl_eval.backends.checkpoint import with_adapter
 from marl_eval.plugins import found
 from marl_eval.shipped import shipped_checkpoint
 from marl_eval.strategies import Strategy
-from marl_eval.training.card import Card, asked_as_trained, read_card
+from marl_eval.training.card import Card, asked_as_trained, over_defaults, read_card
 
 _TOLD = ("confidence", "reasoning", "analysis", "prompt")
 
@@ -40,12 +40,10 @@ def with_checkpoint_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         if str(values["strategy"]) != str(trained):
             asks.pop("k", None)
     model_args = {**asks.pop("model_args", {}), **values.get("model_args", {})}
-    added = {name: value for name, value in asks.items() if name not in values}
     base, model_args = with_adapter(str(folder), model_args)
+    merged = {**over_defaults(asks, values), "model_args": model_args}
     if card.adapter:
-        added["model"] = f"{before}{base}"
-    added["model_args"] = model_args
-    merged = {**values, **added}
+        merged["model"] = f"{before}{base}"
     _tell(card, folder, merged)
     return merged
 

@@ -122,7 +122,6 @@ def sft_command(
 
 def _values(flags: dict[str, Any]) -> dict[str, Any]:
     """Give the settings of a configuration with the flags over them, table by table."""
-    from marl_eval.backends.arguments import typed
     from marl_eval.cli.run import pairs
     from marl_eval.training.recipes import read_recipe
 
@@ -130,8 +129,7 @@ def _values(flags: dict[str, Any]) -> dict[str, Any]:
     values = {} if config is None else read_recipe(config)
     for name in ("task_args", "model_args", "lora", "trl"):
         if flags[name] is not None:
-            given = {key: typed(value) for key, value in pairs(name, flags[name]).items()}
-            flags[name] = {**(values.get(name) or {}), **given}
+            flags[name] = {**(values.get(name) or {}), **pairs(name, flags[name])}
     return {**values, **{name: value for name, value in flags.items() if value is not None}}
 
 

@@ -78,6 +78,12 @@ def read_card(folder: Path) -> Card | None:
         ) from error
 
 
+def over_defaults(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings over those that a card knows; of the task's options, one by one."""
+    options = {**defaults.get("task_args", {}), **values.get("task_args", {})}
+    return {**defaults, **values, **({"task_args": options} if options else {})}
+
+
 def asked_as_trained(card: Card, folder: Path, task: str) -> Mapping[str, Any]:
     """Give the settings of a run on ``task`` that ask as the checkpoint was trained."""
     asks = dict(card.asks)

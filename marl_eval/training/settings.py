@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,6 +12,8 @@ from marl_eval.backends.arguments import typed
 from marl_eval.errors import UserError, unknown
 from marl_eval.judging import DEFAULT_ISOLATION
 from marl_eval.redaction import redact
+from marl_eval.shipped import shipped_checkpoint
+from marl_eval.training.card import asked_as_trained, over_defaults, read_card
 from marl_eval.training.method import Method
 from marl_eval.training.rewards import RewardSettings
 
@@ -102,16 +105,32 @@ class SftSettings(TrainingSettings):
     )
 
 
+_OF_BASE = ("prompt", "reasoning", "analysis", "sum_to_one", "max_tokens", "task_args")
+"""Settings that a model which was trained before is asked with again."""
+
+
 Settings = TypeVar("Settings", bound=TrainingSettings)
 
 
+def _known_of_base(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give how the model to begin from was asked when it was trained, if it has a card."""
+    name = str(values.get("model"))
+    folder = Path(name) if Path(name).is_dir() else shipped_checkpoint(name)
+    card = None if folder is None else read_card(folder)
+    if folder is None or card is None:
+        return {}
+    asks = asked_as_trained(card, folder, str(values.get("task")))
+    return {name: asks[name] for name in _OF_BASE if name in asks}
+
+
 def make_training_settings(kind: type[Settings], values: dict[str, Any]) -> Settings:
-    """Check settings of a training.
+    """Check settings of a training; what the card of the model to begin from knows of is added.
 
     Raises:
         UserError: naming the setting that is unknown, missing or wrong, and what it is for.
     """
     fields = kind.model_fields
+    values = over_defaults(_known_of_base(values), values)
     for name in values:
         if name not in fields:
             raise unknown("setting", name, fields)

@@ -2,13 +2,15 @@
 
 ``ranked`` answers are the heaviest gold answers of an example. ``drawn`` ones are drawn by weight, and a
 share of them, ``repeats``, without regard to those given before, as by a model that only samples. Where
-an example has too few gold answers, those of other examples stand in, with a low confidence.
+an example has too few gold answers, those of similar examples stand in, with a low confidence.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
 from random import Random
 
 from marl_eval.answers import AnswerFormat, render
@@ -17,7 +19,9 @@ from marl_eval.training.settings import SftSettings
 from marl_eval.types import Example, Gold
 
 _SURE, _UNSURE = 0.9, 0.05
-_MOST_TRIES = 1000
+_MOST_TRIES = 100
+_LIKE = 32
+"""Other examples that are drawn, of which the one most alike lends an answer."""
 _GRID = 20
 """Random confidences are multiples of one by this."""
 
@@ -78,15 +82,27 @@ def _stand_in(
     given: Sequence[Gold],
     random: Random,
 ) -> Gold:
+    """Give a gold answer of another example: of some drawn at random, the one most alike in words."""
     used = {name for g in (*example.gold, *given) for name in (g.answer, *g.aliases)}
+    own = _words(example.question)
     for _ in range(_MOST_TRIES):
-        other = random.choice(random.choice(others).gold)
-        if other.answer not in used:
-            return Gold(other.answer, weight=0.0)
+        drawn = [random.choice(others) for _ in range(_LIKE)]
+        drawn.sort(key=lambda other: -len(own & _words(other.question)))
+        for other in drawn:
+            left = [gold for gold in other.gold if gold.answer not in used]
+            if left:
+                return Gold(random.choice(left).answer, weight=0.0)
     raise UserError(
         f"The task has fewer than {fmt.k} different right answers in all, so {fmt.k} different answers "
         f"cannot be shown: lower k."
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _words(text: str) -> frozenset[tuple[str, ...]]:
+    """Give the pairs of neighbouring words of a text."""
+    words = text.split()
+    return frozenset(pairwise(words))
 
 
 def _confidences(fmt: AnswerFormat, answers: Sequence[Gold]) -> list[float]:

@@ -17,8 +17,8 @@ Arguments = TypeVar("Arguments", bound=BaseModel)
 _SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
-def need(backend: str, *packages: str) -> None:
-    """See that the packages of a backend's extra are installed.
+def need(extra: str, *packages: str, what: str | None = None) -> None:
+    """See that the packages of an extra are installed; ``what`` needs them, if not the backend so named.
 
     Raises:
         UserError: naming the one that is not, and the command that installs it.
@@ -26,8 +26,8 @@ def need(backend: str, *packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise UserError(
-                f"The backend {backend!r} needs {package}, which is not installed: "
-                f"pip install 'marl-eval[{backend}]'."
+                f"{what or f'The backend {extra!r}'} needs {package}, which is not installed: "
+                f"pip install 'marl-eval[{extra}]'."
             )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 from marl_eval.backends.checkpoint import identify
 from marl_eval.errors import UserError
 from marl_eval.identity import differences
+from marl_eval.progress import Progress
 from marl_eval.prompts import read_wording
 from marl_eval.provenance import git_state, versions
 from marl_eval.redaction import redact
@@ -108,8 +109,42 @@ def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training: its folder, which is the checkpoint, and the number of steps."""
+
+    path: Path
+    steps: int
+
+
+def run_session(
+    session: Session, make_trainer: Callable[[ExitStack], Any], progress: Progress
+) -> Trained:
+    """Train with the trainer that is made once the folder is held; nothing if it is done already.
+
+    What the trainer needs until the end is entered into the stack that it is made with.
+
+    Raises:
+        UserError: if the folder holds another training, or something else.
+        StorageError: if it cannot be written.
+    """
+    from accelerate import PartialState
+
+    from marl_eval.training.trl_parts import run_trainer
+
+    state = PartialState(cpu=bool(session.config["use_cpu"]))
+    with ExitStack() as stack:
+        resumed = stack.enter_context(
+            _begun(session, first=state.is_main_process, wait=state.wait_for_everyone)
+        )
+        done = read_card(session.out)
+        if done is not None:
+            return Trained(session.out, done.step)
+        return Trained(session.out, run_trainer(make_trainer(stack), session, resumed, progress))
+
+
 @contextmanager
-def begun(session: Session, *, first: bool, wait: Any) -> Iterator[Path | None]:
+def _begun(session: Session, *, first: bool, wait: Any) -> Iterator[Path | None]:
     """Hold the folder, and give the checkpoint from which the training goes on; None from the start.
 
     ``first``: this is the process that writes; the others ``wait`` for it.
@@ -130,11 +165,6 @@ def begun(session: Session, *, first: bool, wait: Any) -> Iterator[Path | None]:
         cut_curve(out, -1 if whole is None else whole[1])
         wait()
         yield None if whole is None else whole[0]
-
-
-def finished(out: Path) -> Card | None:
-    """Give the card of a training that is done, None if it is not."""
-    return read_card(out) if out.is_dir() else None
 
 
 def _see_that_it_is_ours(session: Session) -> None:

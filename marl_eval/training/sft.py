@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from marl_eval.answers import AnswerFormat
 from marl_eval.backends.arguments import need
-from marl_eval.errors import UserError, unknown
+from marl_eval.errors import UserError
 from marl_eval.progress import Progress, silent
 from marl_eval.prompts import PromptTemplate, build_template, read_wording
 from marl_eval.training.gold_texts import gold_text
-from marl_eval.training.grpo import OURS, Trained, machine_options
 from marl_eval.training.material import Material, asked, gather, open_base
-from marl_eval.training.session import Session, begun, finished
+from marl_eval.training.options import machine_options, see_that_they_are_options
+from marl_eval.training.session import Session, Trained, run_session
 from marl_eval.training.settings import DEFAULT_K, SftSettings
 
 Row = dict[str, list[int]]
@@ -31,7 +31,7 @@ def sft(settings: SftSettings, *, progress: Progress = silent) -> Trained:
             another training.
         StorageError: if the folder cannot be written.
     """
-    need("train", "torch", "transformers", "trl", "accelerate", "peft")
+    need("train", "torch", "transformers", "trl", "accelerate", "peft", what="Training")
     base = open_base(settings)
     formats = _formats(settings)
     largest = max(formats, key=lambda pair: pair[1])
@@ -47,22 +47,13 @@ def sft(settings: SftSettings, *, progress: Progress = silent) -> Trained:
         config=config,
         weights={},
     )
-    from accelerate import PartialState
 
-    from marl_eval.training.sft_trainer import make_sft_trainer
-    from marl_eval.training.trl_parts import run_trainer
+    def make(_: ExitStack) -> Any:
+        from marl_eval.training.sft_trainer import make_sft_trainer
 
-    state = PartialState(cpu=config["use_cpu"])
-    with ExitStack() as stack:
-        resumed = stack.enter_context(
-            begun(session, first=state.is_main_process, wait=state.wait_for_everyone)
-        )
-        done = finished(settings.out)
-        if done is not None:
-            return Trained(settings.out, done.step)
-        rows = gold_rows(settings, session)
-        steps = run_trainer(make_sft_trainer(session, rows), session, resumed, progress)
-        return Trained(settings.out, steps)
+        return make_sft_trainer(session, gold_rows(settings, session))
+
+    return run_session(session, make, progress)
 
 
 def gold_rows(settings: SftSettings, session: Session) -> list[Row]:
@@ -110,12 +101,7 @@ def _formats(settings: SftSettings) -> list[tuple[Any, int]]:
 def _options(settings: SftSettings) -> dict[str, Any]:
     from trl import SFTConfig
 
-    known = {field.name for field in fields(SFTConfig)}
-    for name in settings.trl:
-        if name in OURS:
-            raise UserError(f"The option {name!r} of TRL is set by {OURS[name]!r} here.")
-        if name not in known:
-            raise unknown("option of TRL's SFTConfig named", name, known)
+    see_that_they_are_options(SFTConfig, settings.trl)
     return {
         "num_train_epochs": 1,
         "per_device_train_batch_size": 8,

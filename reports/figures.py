@@ -7,7 +7,7 @@ are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which the colour-
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,9 @@ DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))]
 MARKERS = "osD^vXP"
 BINS = 10
 _RESAMPLES = 500
+_PANELS = 3
+"""Most panels side by side."""
+_SMOOTH = 11
 
 
 def figures(
@@ -62,18 +65,16 @@ def _saved(path: Path, draw: Callable[[Any, Sequence[Path]], bool], runs: Sequen
     return True
 
 
-def _styles(runs: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for number, run in enumerate(runs):
-        yield (
-            run,
-            {
-                "color": COLOURS[number % len(COLOURS)],
-                "linestyle": DASHES[number % len(DASHES)],
-                "marker": MARKERS[number % len(MARKERS)],
-                "markersize": 4,
-                "label": run.name,
-            },
-        )
+def _style(number: int, label: str) -> dict[str, Any]:
+    """Give the look of a line; no two of the first 49 are the same."""
+    turn = number + number // len(COLOURS)
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": DASHES[turn % len(DASHES)],
+        "marker": MARKERS[turn % len(MARKERS)],
+        "markersize": 4,
+        "label": label,
+    }
 
 
 def curve(results: Results, name: str) -> list[tuple[float, float, float, float]]:
@@ -91,18 +92,16 @@ def draw_recall(figure: Any, runs: Sequence[Path]) -> bool:
     from marl_eval.results import read_results
 
     axes = figure.subplots()
-    drawn = False
-    for run, style in _styles(runs):
-        points = curve(read_results(run), "recall")
-        if not points:
-            continue
+    curves = {run: curve(read_results(run), "recall") for run in runs}
+    curves = {run: points for run, points in curves.items() if points}
+    for number, (run, points) in enumerate(curves.items()):
         at, value, low, high = zip(*points, strict=True)
+        style = _style(number, run.name)
         axes.plot(at, value, **style)
         axes.fill_between(at, low, high, color=style["color"], alpha=0.15, linewidth=0)
-        drawn = True
     axes.set(xlabel="answers asked for", ylabel="recall of the gold set", ylim=(0, None))
-    _legend(axes, drawn)
-    return drawn
+    _legend(axes)
+    return bool(curves)
 
 
 def draw_distinct(figure: Any, runs: Sequence[Path]) -> bool:
@@ -110,18 +109,15 @@ def draw_distinct(figure: Any, runs: Sequence[Path]) -> bool:
     import numpy as np
 
     axes = figure.subplots()
-    drawn = False
-    for run, style in _styles(runs):
-        counts = distinct_answers(run)
-        if counts is None:
-            continue
+    found = {run: distinct_answers(run) for run in runs}
+    found = {run: counts for run, counts in found.items() if counts is not None}
+    for number, (run, counts) in enumerate(found.items()):
         share = np.bincount(counts) / len(counts)
-        label = f"{style.pop('label')} (mean {counts.mean():.1f})"
-        axes.plot(np.arange(len(share)), share, drawstyle="steps-mid", label=label, **style)
-        drawn = True
+        style = _style(number, f"{run.name} (mean {counts.mean():.1f})")
+        axes.plot(np.arange(len(share)), share, drawstyle="steps-mid", **style)
     axes.set(xlabel="different answers to a question", ylabel="share of questions", ylim=(0, None))
-    _legend(axes, drawn)
-    return drawn
+    _legend(axes)
+    return bool(found)
 
 
 def distinct_answers(run: Path) -> Any:
@@ -141,26 +137,38 @@ def distinct_answers(run: Path) -> Any:
 
 
 def draw_reliability(figure: Any, runs: Sequence[Path]) -> bool:
-    """Draw how often answers are right by their confidence, and below how many there are."""
+    """Draw how often answers are right by their confidence, a panel for each run.
+
+    The bars are the share of the answers that lies in each bin.
+    """
     import numpy as np
 
-    found = [(run, style, reliability(run)) for run, style in _styles(runs)]
-    found = [one for one in found if one[2] is not None]
+    found = {run: reliability(run) for run in runs}
+    found = {run: bins for run, bins in found.items() if bins is not None}
     if not found:
         return False
-    axes, sizes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="calibrated")
-    for number, (_, style, bins) in enumerate(found):
+    rows = -(-len(found) // _PANELS)
+    figure.set_size_inches(3 * min(len(found), _PANELS) + 1, 2.8 * rows + 0.4)
+    panels = figure.subplots(
+        rows, min(len(found), _PANELS), sharex=True, sharey=True, squeeze=False
+    ).flat
+    for panel, (run, bins) in zip(panels, found.items(), strict=False):
         confidence, accuracy, low, high, count = bins
-        # Side by side, so that the intervals of one run do not hide another's.
-        x = confidence + 0.006 * (number - len(found) / 2)
-        axes.errorbar(x, accuracy, yerr=[accuracy - low, high - accuracy], capsize=2, **style)
-        width = 0.8 / BINS / len(found)
-        place = (np.arange(BINS) + 0.5) / BINS + width * (number - len(found) / 2 + 0.5)
-        sizes.bar(place, count, width=width, color=style["color"])
-    axes.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
-    sizes.set(xlabel="stated confidence", ylabel="answers")
-    _legend(axes, drawn=True)
+        panel.bar(
+            (np.arange(BINS) + 0.5) / BINS, count / count.sum(), width=0.9 / BINS, color="0.85"
+        )
+        panel.plot([0, 1], [0, 1], color="0.5", linewidth=1)
+        ends = [accuracy - low, high - accuracy]
+        panel.errorbar(
+            confidence, accuracy, yerr=ends, capsize=2, color=COLOURS[0], marker="o", markersize=4
+        )
+        panel.set(xlim=(0, 1), ylim=(0, 1))
+        panel.set_title(f"{run.name} ({count.sum():.0f} answers)", fontsize=9)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in list(panels)[len(found) :]:
+        panel.set_visible(False)
+    figure.supxlabel("stated confidence", fontsize=10)
+    figure.supylabel("share that is right; bars: share of answers", fontsize=10)
     return True
 
 
@@ -219,16 +227,19 @@ def draw_training(figure: Any, runs: Sequence[Path]) -> bool:
     if not curves:
         return False
     left, right = figure.subplots(1, 2)
-    for (folder, points), (_, style) in zip(curves, _styles([f for f, _ in curves]), strict=True):
-        style["markersize"] = 0
+    for number, (folder, points) in enumerate(curves):
         for axes, name in ((left, "reward"), (right, "held_out/recall")):
             known = [(point["step"], point[name]) for point in points if name in point]
             if known:
-                dots = {**style, "markersize": 4} if axes is right else style
-                axes.plot(*zip(*known, strict=True), **{**dots, "label": folder.name})
-    left.set(xlabel="step", ylabel="mean reward of the batch")
+                steps, values = zip(*known, strict=True)
+                style = _style(number, folder.name)
+                if axes is left:
+                    style["markersize"] = 0
+                    values = _smooth(values)
+                axes.plot(steps, values, **style)
+    left.set(xlabel="step", ylabel=f"mean reward of the batch, over {_SMOOTH} points")
     right.set(xlabel="step", ylabel="recall on held-out questions", ylim=(0, None))
-    _legend(left, drawn=True)
+    _legend(left)
     return True
 
 
@@ -243,7 +254,15 @@ def _checkpoint(run: Path) -> Path | None:
     return folder if folder.is_dir() else shipped_checkpoint(name)
 
 
-def _legend(axes: Any, drawn: bool) -> None:
-    if drawn:
-        axes.legend(fontsize=8, frameon=False)
+def _smooth(values: Sequence[float]) -> Any:
+    """Give the mean of each value with those around it, fewer at the ends."""
+    import numpy as np
+
+    window = np.ones(_SMOOTH)
+    known = np.convolve(np.ones(len(values)), window, "same")
+    return np.convolve(values, window, "same") / known
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

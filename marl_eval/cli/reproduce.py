@@ -51,28 +51,40 @@ def reproduce_command(
 
 
 def _print(reproduced: Any, screen: Any) -> None:
-    """Print the claims, each with its differences and verdicts."""
+    """Print each claim, with its differences and what came of it."""
+    from itertools import groupby
+
     from rich.table import Table
+
+    screen.print(f"{reproduced.folder.name}: claims of arXiv:2603.24844 in miniature", style="bold")
+    for claim, tested in groupby(reproduced.tested, key=lambda one: one.claim):
+        screen.print(f"\n{claim}", style="bold")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for justify in ("left", "right", "right", "right", "right", "left"):
+            table.add_column(justify=justify, no_wrap=justify == "right")
+        for one in tested:
+            table.add_row(
+                f"  {one.metric}",
+                f"{one.first} {_number(one.first_value)}",
+                f"{one.second} {_number(one.second_value)}",
+                _number(one.difference),
+                f"[{_number(one.low)}, {_number(one.high)}]",
+                f"{one.verdict}{f': {one.reason}' if one.reason else ''}",
+            )
+        screen.print(table)
+    screen.print(
+        "\nEach line: a metric, the two runs and their values, second less first with its 95 % "
+        f"interval over {_over(reproduced.tested)}, and whether the claim holds."
+    )
+
+
+def _over(tested: Any) -> str:
+    return next((one.over for one in tested if one.over != "nothing"), "nothing")
+
+
+def _number(value: float) -> str:
+    from math import isfinite
 
     from marl_eval.show import number
 
-    table = Table(box=None, pad_edge=False, header_style="bold", title=reproduced.folder.name)
-    for heading in ("metric", "first", "second", "second - first", "95 % interval", ""):
-        table.add_column(heading, justify="left" if heading in ("metric", "") else "right")
-    before = ""
-    for one in reproduced.tested:
-        if one.claim != before:
-            table.add_row(f"[bold]{one.claim}[/bold]")
-            before = one.claim
-        table.add_row(
-            f"  {one.metric}",
-            f"{one.first} {number(one.first_value)}",
-            f"{one.second} {number(one.second_value)}",
-            number(one.difference),
-            f"[{number(one.low)}, {number(one.high)}]".replace("[", "\\["),
-            one.verdict,
-        )
-    screen.print(table)
-    if reproduced.tested:
-        over = reproduced.tested[0].over
-        screen.print(f"intervals over {over}", style="dim")
+    return number(value) if isfinite(value) else "-"

@@ -58,6 +58,14 @@ class Comparison(BaseModel):
     claims: list[Claim]
 
 
+class Report(BaseModel):
+    """An installed report to make of the runs: the files for its options, and of one seed or all."""
+
+    model_config = _MODEL
+    files: dict[str, str]
+    one_seed: bool = False
+
+
 class Recipe(BaseModel):
     """A reproduction on one task.
 
@@ -74,7 +82,7 @@ class Recipe(BaseModel):
     warm_up: dict[str, Any]
     train: dict[str, Any]
     run: dict[str, Any]
-    reports: dict[str, dict[str, str]] = {}
+    reports: dict[str, Report] = {}
 
     @property
     def name(self) -> str:

@@ -90,12 +90,11 @@ def _concluded(folder: Path, places: Sequence[Place]) -> Reproduced:
     write_whole(folder / "claims.json", dump_json(as_json(tested)))
     write_whole(folder / "claims.md", ("\n".join(as_markdown(tested)) + "\n").encode())
     made = [
-        place.run_folder(name)
+        [place.run_folder(name) for name in recipe.comparison.runs if place.run_folder(name).exists()]
         for place in places
-        for name in recipe.comparison.runs
-        if place.run_folder(name).exists()
     ]
-    for name, files in recipe.reports.items():
+    for name, wanted in recipe.reports.items():
         report = found("reports")[name].load()
-        report(made, **{option: folder / file for option, file in files.items()})
+        runs = made[0] if wanted.one_seed else [run for own in made for run in own]
+        report(runs, **{option: folder / file for option, file in wanted.files.items()})
     return Reproduced(folder, tested)

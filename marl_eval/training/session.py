@@ -192,14 +192,16 @@ def _as_stored(value: Any) -> Any:
 
 
 def _thinned(lines: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """Give at most 200 points of the curve: loss, reward and its parts, and held-out metrics."""
+    """Give the held-out recall and at most 200 points of the rest: loss, reward and its parts."""
     kept = [
         {name: value for name, value in line.items() if _is_told(name)}
         for line in lines
         if any(_is_told(name) and name != "step" for name in line)
     ]
-    every = -(-len(kept) // _MOST_POINTS) or 1
-    return kept[::every]
+    steps = [line["step"] for line in kept if "loss" in line]
+    every = -(-len(steps) // _MOST_POINTS) or 1
+    told = set(steps[::-1][::every])
+    return [line for line in kept if "loss" not in line or line["step"] in told]
 
 
 def _is_told(name: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from marl_eval.backends.checkpoint import with_adapter
 from marl_eval.plugins import found
 from marl_eval.shipped import shipped_checkpoint
-from marl_eval.strategies import Strategy
+from marl_eval.strategies import DEFAULT_K, Strategy
 from marl_eval.training.card import Card, asked_as_trained, over_defaults, read_card
 
 _TOLD = ("confidence", "reasoning", "analysis", "prompt")
@@ -28,7 +29,7 @@ def with_checkpoint_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     model = values.get("model")
     if not isinstance(model, str):
         return dict(values)
-    before, name = _parts(model, values.get("backend"))
+    before, name = _parts(model)
     folder = Path(name) if Path(name).is_dir() else shipped_checkpoint(name)
     card = None if folder is None else read_card(folder)
     if folder is None or card is None:
@@ -39,24 +40,34 @@ def with_checkpoint_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
         trained = asks.pop("strategy", None)
         if str(values["strategy"]) != str(trained):
             asks.pop("k", None)
-    model_args = {**asks.pop("model_args", {}), **values.get("model_args", {})}
-    base, model_args = with_adapter(str(folder), model_args)
-    merged = {**over_defaults(asks, values), "model_args": model_args}
-    if card.adapter:
-        merged["model"] = f"{before}{base}"
+    model_args = asks.pop("model_args", {})
+    merged = over_defaults(asks, values)
+    if _runs_checkpoints(before, values.get("backend")):
+        # A server has its own way to ask, and its own adapters.
+        base, own = with_adapter(name, {**model_args, **values.get("model_args", {})})
+        merged |= {"model": f"{before}{base}", "model_args": own}
     _tell(card, folder, merged)
     return merged
 
 
-def _parts(model: str, backend: Any) -> tuple[str, str]:
-    """Divide a model into what names its backends and its own name."""
-    before = ""
-    while backend is None or before or backend == "ray":
+def _parts(model: str) -> tuple[str, str]:
+    """Divide a model into what names its backends, with their colons, and its own name."""
+    before, (head, colon, rest) = "", model.partition(":")
+    while colon and head in found("backends"):
+        before, model = f"{before}{head}:", rest
         head, colon, rest = model.partition(":")
-        if not colon or head not in found("backends"):
-            break
-        before, model, backend = f"{before}{head}:", rest, None
     return before, model
+
+
+def _runs_checkpoints(before: str, backend: Any) -> bool:
+    """Whether the innermost backend that is named takes the settings of a checkpoint."""
+    name = before.split(":")[-2] if before else backend
+    if name is None:
+        return True
+    point = found("backends").get(str(name))
+    return point is not None and bool(
+        getattr(import_module(point.module), "RUNS_CHECKPOINTS", False)
+    )
 
 
 def _tell(card: Card, folder: Path, values: Mapping[str, Any]) -> None:
@@ -80,7 +91,7 @@ def _tell(card: Card, folder: Path, values: Mapping[str, Any]) -> None:
         )
 
 
-def _answers(asked: Mapping[str, Any]) -> int:
-    """Give the number of answers in one generation."""
-    several = Strategy(asked["strategy"]) is Strategy.MULTI
-    return int(asked.get("k") or 3) if several else 1
+def _answers(asked: Mapping[str, Any]) -> Any:
+    """Give the number of answers in one generation, as it is asked for; it is checked later."""
+    several = asked["strategy"] == Strategy.MULTI
+    return asked.get("k") or DEFAULT_K[Strategy.MULTI] if several else 1

@@ -1,7 +1,9 @@
 """What a backend is: it turns requests into completions.
 
 A backend is found by name (entry point group ``marl_eval.backends``): a function that opens a model.
-Opening is cheap and checks what can be checked; weights are loaded at the first request.
+Opening is cheap and checks what can be checked; weights are loaded at the first request. A backend that
+runs checkpoints in this process, with the settings of ``checkpoint.CheckpointArguments``, says so by a
+true ``RUNS_CHECKPOINTS`` in its module.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ OURS = {
 """Options of TRL that have other names here."""
 
 
+_SECRET = ("hub_token", "push_to_hub_token")
+
+
 def see_that_they_are_options(config: type, names: Iterable[str]) -> None:
     """See that a configuration of TRL has these options, and that they are the user's to set.
 
@@ -30,6 +33,11 @@ def see_that_they_are_options(config: type, names: Iterable[str]) -> None:
     """
     known = {field.name for field in fields(config)}
     for name in names:
+        if name in _SECRET:
+            raise UserError(
+                f"The option {name!r} of TRL would be written down with the checkpoint: leave it out, and "
+                f"set HF_TOKEN in the environment."
+            )
         if name in OURS:
             raise UserError(f"The option {name!r} of TRL is set by {OURS[name]!r} here.")
         if name not in known:

@@ -107,6 +107,12 @@ def test_an_option_of_trl_that_has_another_name_here(base: Path, tmp_path: Path)
     assert "set by 'max_tokens'" in refused(base, tmp_path / "o", trl={"max_completion_length": 9})
 
 
+def test_a_secret_is_not_taken_where_it_would_be_written_down(base: Path, tmp_path: Path) -> None:
+    told = refused(base, tmp_path / "out", trl={"hub_token": "hf_abcdefghijklmnop"})
+    assert "HF_TOKEN" in told
+    assert "abcdef" not in told
+
+
 def test_an_option_that_the_engine_does_not_have(base: Path, tmp_path: Path) -> None:
     assert "use_vllm alone" in refused(base, tmp_path / "out", trl={"top_k": 5})
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 from marl_eval.errors import UserError
 from marl_eval.run import evaluate
+from marl_eval.settings import make_settings
 from marl_eval.training.card import CARD, read_card
 from marl_eval.training.checkpoints import last_whole, read_curve
 from marl_eval.training.grpo import train
@@ -221,3 +222,37 @@ def test_weights_are_finite(whole: Path) -> None:
     import numpy as np
 
     assert all(np.isfinite(value).all() for value in weights(whole).values())
+
+
+def test_a_server_is_asked_as_trained_and_keeps_its_own_settings(whole: Path) -> None:
+    settings = make_settings({"model": f"openai:{whole}", "task": "ddxsim"})
+    assert (settings.strategy, settings.k, settings.confidence) == ("multi", 3, True)
+    assert settings.model == f"openai:{whole}"
+    assert settings.model_args == {}
+
+
+def test_backends_before_a_checkpoint_are_looked_through(whole: Path) -> None:
+    for values in (
+        {"model": f"ray:hf:{whole}"},
+        {"model": f"hf:{whole}", "backend": "ray"},
+        {"model": str(whole)},
+        {"model": str(whole), "backend": "hf"},
+    ):
+        settings = make_settings({**values, "task": "ddxsim"})
+        assert settings.k == 3
+        assert settings.model == values["model"]
+        assert settings.model_args == {"chat": "no"}
+
+
+def test_a_wrong_setting_beside_a_card_is_told_as_such(whole: Path) -> None:
+    with pytest.raises(UserError, match="'strategy'"):
+        make_settings({"model": str(whole), "task": "ddxsim", "strategy": "several"})
+    with pytest.raises(UserError, match="'k'"):
+        make_settings({"model": str(whole), "task": "ddxsim", "k": "several"})
+
+
+def test_options_of_the_task_are_given_over_those_of_the_card(whole: Path) -> None:
+    values = {"model": str(whole), "task": "ddxsim", "task_args": {"examples": "30"}}
+    assert make_settings(values).task_args == {"conditions": 6, "findings": 6, "examples": "30"}
+    other = make_settings({"model": str(whole), "task": "qasim"})
+    assert other.task_args == {}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from marl_eval.backends.hf.model import Model
 
 DEFAULT_BATCH = 16
+RUNS_CHECKPOINTS = True
 _WINDOW = 64
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from marl_eval.backends.conversation import Asker
     from marl_eval.backends.vllm.generation import Generation
 
+RUNS_CHECKPOINTS = True
 _AHEAD = 4
 """One of so many requests waits in the engine, so that none of its places is ever empty."""
 

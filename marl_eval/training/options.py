@@ -35,8 +35,8 @@ def see_that_they_are_options(config: type, names: Iterable[str]) -> None:
     for name in names:
         if name in _SECRET:
             raise UserError(
-                f"The option {name!r} of TRL would be written down with the checkpoint: leave it out, and "
-                f"set HF_TOKEN in the environment."
+                f"The option {name!r} of TRL would be written down beside the checkpoint: leave it "
+                f"out, and set HF_TOKEN in the environment."
             )
         if name in OURS:
             raise UserError(f"The option {name!r} of TRL is set by {OURS[name]!r} here.")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 from marl_eval.errors import BackendError
 from marl_eval.progress import Progress
+from marl_eval.with_parent import end_with_parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ def do_all(jobs: Sequence[Job], at_once: int, progress: Progress) -> None:
     left = list(jobs)
     done: set[str] = set()
     running: dict[Future[None], str] = {}
-    pool = ProcessPoolExecutor(at_once, mp_context=get_context("spawn"))
+    others = set(active_children())
+    pool = ProcessPoolExecutor(
+        at_once, mp_context=get_context("spawn"), initializer=end_with_parent
+    )
     try:
         with progress("reproducing", total=len(jobs), done=0) as advance:
             while left or running:
@@ -52,5 +56,10 @@ def do_all(jobs: Sequence[Job], at_once: int, progress: Progress) -> None:
                         ) from error
                     done.add(name)
                     advance(1, 0)
+    except BaseException:
+        # What they are at is gone on with by the same command; none is to work on unseen.
+        for process in set(active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -8,23 +8,15 @@ when it is continued. vLLM calls ``end_with_parent`` in each of its processes (e
 from __future__ import annotations
 
 import os
-import threading
-import time
+
+from marl_eval import with_parent
 
 VARIABLE = "MARL_EVAL_ENGINE_OF"
 """Set to the process of the run while it starts an engine, which inherits it."""
-
-_LOOK_SECONDS = 1.0
 
 
 def end_with_parent() -> None:
     """End this process once the one that started it is gone, if it belongs to a run."""
     run = os.environ.get(VARIABLE)
     if run is not None and run != str(os.getpid()):
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
-    os._exit(1)
+        with_parent.end_with_parent()

@@ -235,7 +235,7 @@ def draw_training(figure: Any, runs: Sequence[Path]) -> bool:
                 style = _style(number, folder.name)
                 if axes is left:
                     style["markersize"] = 0
-                    values = _smooth(values)
+                    values = smooth(values)
                 axes.plot(steps, values, **style)
     left.set(xlabel="step", ylabel=f"mean reward of the batch, over {_SMOOTH} points")
     right.set(xlabel="step", ylabel="recall on held-out questions", ylim=(0, None))
@@ -254,11 +254,11 @@ def _checkpoint(run: Path) -> Path | None:
     return folder if folder.is_dir() else shipped_checkpoint(name)
 
 
-def _smooth(values: Sequence[float]) -> Any:
-    """Give the mean of each value with those around it, fewer at the ends."""
+def smooth(values: Sequence[float]) -> Any:
+    """Give the mean of each value with those around it, fewer at the ends; as many as there are."""
     import numpy as np
 
-    window = np.ones(_SMOOTH)
+    window = np.ones(min(_SMOOTH, len(values)))
     known = np.convolve(np.ones(len(values)), window, "same")
     return np.convolve(values, window, "same") / known
 

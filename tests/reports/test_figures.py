@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 
-from marl_eval.reports.figures import curve, distinct_answers, reliability
+from marl_eval.reports.figures import curve, distinct_answers, reliability, smooth
 from marl_eval.results import read_results
 from marl_eval.run import evaluate
 from tests.conftest import Cli
@@ -74,6 +74,14 @@ def test_reliability_is_that_of_scikit_learn(runs: list[Path]) -> None:
     assert count.sum() == len(table)
     assert ((low <= accuracy) & (accuracy <= high))[full].all()
     assert np.isnan(accuracy[~full]).all()
+
+
+@pytest.mark.parametrize("count", [1, 4, 10, 11, 30])
+def test_a_smoothed_curve_is_as_long_and_keeps_a_constant(count: int) -> None:
+    assert np.allclose(smooth([0.3] * count), [0.3] * count)
+    rising = smooth(list(range(count)))
+    assert len(rising) == count
+    assert rising[count // 2] == pytest.approx(np.mean(rising), abs=1)
 
 
 def test_runs_without_confidences_have_no_reliability(tmp_path: Path) -> None:

@@ -52,9 +52,16 @@ def warmed_up(folder: Path) -> Path:
         "repeats": 0.5,
         "confidences": "random",
         "restate": "(?<=has:)[^.]*",
-        "task_args": {**TASK_ARGS, "examples": 2000},
+        "task_args": {**TASK_ARGS, "examples": 4000},
         "out": folder / "base",
-        "trl": {**SHORT, "max_steps": 120, "learning_rate": 3e-3, "save_steps": 1000},
+        "trl": {
+            "activation_checkpointing": False,
+            "per_device_train_batch_size": 32,
+            "max_steps": 300,
+            "learning_rate": 3e-3,
+            "lr_scheduler_type": "cosine",
+            "save_steps": 1000,
+        },
     }
     sft(make_training_settings(SftSettings, values))
     return folder / "base"

@@ -20,7 +20,12 @@ from marl_eval.training.rewards import RewardSettings
 DEFAULT_K = 3
 
 
-Typed = Annotated[Any, BeforeValidator(typed)]
+def _option(value: Any) -> Any:
+    """Give the number or truth value that a text stands for; ``no`` and ``yes`` are words of TRL's."""
+    return value if value in ("no", "yes", "off", "on") else typed(value)
+
+
+Typed = Annotated[Any, BeforeValidator(_option)]
 
 
 class TrainingSettings(BaseModel):

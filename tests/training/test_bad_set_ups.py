@@ -153,6 +153,9 @@ def test_settings_are_checked_by_name_and_value(tmp_path: Path) -> None:
         make_training_settings(TrainSettings, {**values, "rewards": {"correctness": "all"}})
     fast = make_training_settings(TrainSettings, {**values, "trl": {"learning_rate": "1e-6"}})
     assert fast.trl == {"learning_rate": 1e-6}
+    given = {"save_strategy": "no", "bf16": "false", "max_steps": "7"}
+    told = make_training_settings(TrainSettings, {**values, "trl": given})
+    assert told.trl == {"save_strategy": "no", "bf16": False, "max_steps": 7}
     own = {**common(tmp_path, tmp_path), "out": tmp_path, "repeats": 2}
     with pytest.raises(UserError, match="'repeats'"):
         make_training_settings(SftSettings, own)

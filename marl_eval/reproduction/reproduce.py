@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
+from marl_eval.errors import UserError
+from marl_eval.identity import differences
 from marl_eval.plugins import found
 from marl_eval.progress import Progress, silent
 from marl_eval.reproduction.claims import Tested, as_json, as_markdown, examine_claims
@@ -14,6 +18,9 @@ from marl_eval.reproduction.recipe import Recipe
 from marl_eval.reproduction.schedule import Job, do_all
 from marl_eval.reproduction.stages import BASE, Place, run, train, warm_up
 from marl_eval.store import dump_json, write_whole
+
+
+RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ def reproduce(
         progress: what to tell of the work.
 
     Raises:
-        UserError: if a recipe is not usable.
+        UserError: if a recipe is not usable, or a folder holds what another recipe made.
     """
     cores = len(os.sched_getaffinity(0))
     at_once = at_once or cores
@@ -59,11 +66,45 @@ def reproduce(
     }
     for own in places.values():
         for place in own:
+            see_that_it_is_the_same(place)
             jobs += _jobs(place, cores if alone else place.threads, extra=extra)
     # All that others wait for goes first.
     jobs.sort(key=lambda job: len(job.after))
     do_all(jobs, at_once, progress)
     return [_concluded(out / name, own) for name, own in places.items()]
+
+
+def see_that_it_is_the_same(place: Place) -> None:
+    """See that what a folder holds was made by this recipe, or write down that it will be.
+
+    What is finished is not done again, so it must be what would be done. Checkpoints and runs may be
+    added to a recipe, and claims and reports changed.
+
+    Raises:
+        UserError: with what differs.
+    """
+    file, recipe = place.folder / RECIPE, place.recipe.model_dump(mode="json")
+    made = {
+        **{name: recipe[name] for name in ("wording", "phrases", "warm_up", "train", "run")},
+        **{name: recipe["comparison"][name] for name in ("models", "runs")},
+    }
+    if not file.exists():
+        place.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(file, dump_json(made))
+        return
+    before = orjson.loads(file.read_bytes())
+    changed = [
+        (name, old, new)
+        for name, old, new in differences(before, made)
+        if None not in (old, new) or name.partition(".")[0] not in ("models", "runs")
+    ]
+    if changed:
+        listed = "\n".join(f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed)
+        raise UserError(
+            f"{place.folder} holds what another recipe made:\n{listed}\n"
+            f"Choose another folder with --out, or delete this one."
+        )
+    write_whole(file, dump_json({**before, **made}))
 
 
 def _jobs(place: Place, threads: int, *, extra: bool) -> list[Job]:

@@ -42,7 +42,7 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    install(session, "-e", ".[code,hf,lm-eval,ray,test,train,figures]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train]")
     session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs)
 
 
@@ -52,7 +52,7 @@ def integration(session: nox.Session) -> None:
 
     And the long tests of the sandbox: every published problem, and ten thousand programs.
     """
-    install(session, "-e", ".[code,hf,lm-eval,ray,test,train,figures]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train]")
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
     session.run("pytest", "-m", "integration", *session.posargs)
@@ -78,7 +78,7 @@ def vllm(session: nox.Session) -> None:
 @nox.session
 def checkpoints(session: nox.Session) -> None:
     """Make the checkpoints that come with the package anew: those of one seed of ``reproduce``."""
-    install(session, "-e", ".[hf,train,figures]")
+    install(session, "-e", ".[hf,train]")
     session.run("marl-eval", "reproduce", "--out", "reproduction")
     for made in ("base", "rlvr-single", "rlcr-single", "rlvr-multi", "rlcr-multi"):
         source = HERE / "reproduction" / "ddxsim" / "seed-0" / made
@@ -91,7 +91,7 @@ def checkpoints(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print every measured figure beside its aim."""
-    install(session, "-e", ".[code,hf,lm-eval,ray,test,train,figures]")
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train]")
     # Its module of evaluation alone is measured, which needs few of the packages that it asks for.
     install(session, "--no-deps", "evalplus")
     for script in sorted((HERE / "benchmarks").glob("*.py")):

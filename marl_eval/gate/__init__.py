@@ -1,0 +1,1 @@
+"""The gate: rules that a run must keep, against a baseline."""

@@ -1,0 +1,1 @@
+"""The leaderboard: its rows, their ranks, and the forms that they are written in."""

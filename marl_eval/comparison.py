@@ -11,18 +11,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import issparse, vstack
 from scipy.special import stdtr, stdtrit
 
 from marl_eval.errors import UserError, unknown
 from marl_eval.metric import Array, Metric
 from marl_eval.pairing import pair
-from marl_eval.plugins import load_metric_families
+from marl_eval.per_example import PerExample, of_run, resampled_sums
 from marl_eval.recall_curve import (
     area_within,
     curve,
@@ -32,11 +31,8 @@ from marl_eval.recall_curve import (
 )
 from marl_eval.records import Record, finite
 from marl_eval.samples import generations_drawn
-from marl_eval.score_table import BLOCK, every
-from marl_eval.scoring import read_shape
-from marl_eval.stats import DEFAULT_RESAMPLES, Resampling, holm, percentile_interval
-from marl_eval.store import RunDirectory
-from marl_eval.totals import counted, tables, weigh
+from marl_eval.stats import DEFAULT_RESAMPLES, holm, percentile_interval, standard_error
+from marl_eval.totals import counted
 
 SCHEMA_VERSION = 1
 LEVEL = 0.95
@@ -106,18 +102,17 @@ def compare(
 
     Source: Efron and Tibshirani 1993, chapters 13 and 16; Holm 1979, https://www.jstor.org/stable/4615733.
     """
-    runs = RunDirectory(first), RunDirectory(second)
-    pairs = pair(*runs, common=common)
-    sides = [_Side(run) for run in runs]
-    terms = list(EQUAL_TERMS) if all(side.graded for side in sides) else []
+    sides = [of_run(first), of_run(second)]
+    pairs = pair(*sides, common=common)
+    terms = list(EQUAL_TERMS) if all(side.shape.graded for side in sides) else []
     names = _chosen(sides[0].metrics, sides[1].metrics, terms, metrics)
     kept = sides[0].whole[pairs.first] & sides[1].whole[pairs.second]
     count = int(kept.sum())
     if count == 0:
         raise UserError("No example is left: in each a request failed in one of the two runs.")
     wanted = [*names, *terms] if metrics is None else list(metrics)
-    one = sides[0].resampled(names, pairs.first[kept], resamples)
-    other = sides[1].resampled(names, pairs.second[kept], resamples)
+    one = _resampled(sides[0], names, pairs.first[kept], resamples)
+    other = _resampled(sides[1], names, pairs.second[kept], resamples)
     values = {name: (one.values[name], other.values[name]) for name in names}
     values |= _at_equal_terms(one, other)
     better = {**{name: sides[0].metrics[name].better for name in names}, **EQUAL_TERMS}
@@ -165,47 +160,18 @@ class _Resampled:
     recall: Array
 
 
-class _Side:
-    """One of the runs compared."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._shape = read_shape(run)
-        self.graded = self._shape.graded
-        families = load_metric_families()
-        found = [metric for family in families for metric in family(self._shape)]
-        self.metrics = {metric.name: metric for metric in found}
-        self._blocks = list(tables(run, self._shape))
-        empty = np.zeros(0, dtype=np.bool_)
-        self.whole = np.concatenate([empty, *(every(table.valid) for table in self._blocks)])
-        """bool[examples]: no request failed."""
-
-    def resampled(
-        self, names: Sequence[str], rows: NDArray[np.int64], resamples: int
-    ) -> _Resampled:
-        """Resample the examples at ``rows``, in this order."""
-        metrics = [self.metrics[name] for name in names]
-        wanted = dict.fromkeys([*(metric.statistics for metric in metrics), recall_and_tokens])
-        statistics = [_join([own(table) for table in self._blocks])[rows] for own in wanted]
-        draws = Resampling(len(rows), resamples)
-        sums: list[Array] = []
-        for start in range(0, len(rows), BLOCK):
-            part = [own[start : start + BLOCK] for own in statistics]
-            size = part[0].shape[0]
-            weights = np.vstack([np.ones(size), draws.between(start, start + size)])
-            products = weigh(part, weights)
-            sums = [a + b for a, b in zip(sums, products, strict=True)] if sums else products
-        totals = dict(zip(wanted, sums, strict=True))
-        points = generations_drawn(self._shape.samples)
-        tokens, recall = curve(totals[recall_and_tokens], points)
-        values = {m.name: m.finish(totals[m.statistics]) for m in metrics}
-        by_statistics = dict(zip(wanted, statistics, strict=True))
-        rests = {m.name: counted(m, by_statistics[m.statistics]) for m in metrics}
-        return _Resampled(values, rests, tokens, recall)
-
-
-def _join(parts: Sequence[Any]) -> Any:
-    """Put the rows of blocks under each other, sparse or dense."""
-    return vstack(parts, format="csr") if issparse(parts[0]) else np.concatenate(parts)
+def _resampled(
+    side: PerExample, names: Sequence[str], rows: NDArray[np.int64], resamples: int
+) -> _Resampled:
+    """Resample the examples at ``rows``, in this order."""
+    metrics = [side.metrics[name] for name in names]
+    wanted = [*(metric.statistics for metric in metrics), recall_and_tokens]
+    sums = resampled_sums(side, wanted, rows, resamples)
+    points = generations_drawn(side.shape.samples)
+    tokens, recall = curve(sums[recall_and_tokens], points)
+    values = {m.name: m.finish(sums[m.statistics]) for m in metrics}
+    rests = {m.name: counted(m, side.rows(m.statistics)[rows]) for m in metrics}
+    return _Resampled(values, rests, tokens, recall)
 
 
 EQUAL_TERMS: dict[str, Literal["higher", "lower", "neither"]] = {
@@ -256,7 +222,7 @@ def _difference(
     if reason is not None:
         return Difference(**known, **dict.fromkeys(_TOLD), reason=reason)
     ratio, ratio_low, ratio_high = _ratio(first, second)
-    scale = float(drawn.std() * math.sqrt(examples / (examples - 1)))
+    scale = standard_error(drawn, examples)
     freedom = examples - 1
     reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) * scale
     if scale <= 1e-12 * max(abs(value), 1):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from marl_eval.errors import UserError
-from marl_eval.score_table import BLOCK
-from marl_eval.store import RunDirectory
+from marl_eval.per_example import PerExample
 
 _NAMED = 3
 
@@ -30,65 +28,54 @@ class Pairs:
     only_second: int
 
 
-def pair(first: RunDirectory, second: RunDirectory, *, common: bool) -> Pairs:
+def pair(first: PerExample, second: PerExample, *, common: bool) -> Pairs:
     """Match the examples of two runs by id, question and gold answers.
 
     Raises:
         UserError: if the runs are on different examples, saying which differ, unless ``common``
             allows to use those they share; or if they share none.
     """
-    here, there = _contents(first), _contents(second)
-    shared = [
-        name for name, (_, content) in here.items() if there.get(name, (0, b""))[1] == content
-    ]
+    here, there = first.contents, second.contents
+    shared = [name for name in here if there.get(name) == here[name]]
     missing = [name for name in here if name not in there]
     extra = [name for name in there if name not in here]
-    changed = [name for name in here if name in there and there[name][1] != here[name][1]]
+    changed = [name for name in here if name in there and there[name] != here[name]]
     if not shared:
         raise UserError(
-            f"{first.path} and {second.path} have no example in common: "
+            f"{first.name} and {second.name} have no example in common: "
             f"{_told(missing, extra, changed, first, second)}"
         )
     if (missing or extra or changed) and not common:
         raise UserError(
-            f"{first.path} and {second.path} are not on the same examples: "
+            f"{first.name} and {second.name} are not on the same examples: "
             f"{_told(missing, extra, changed, first, second)} "
             f"Add --common to compare them on the {len(shared)} examples they share."
         )
     return Pairs(
-        first=np.array([here[name][0] for name in shared]),
-        second=np.array([there[name][0] for name in shared]),
+        first=_rows(here, shared),
+        second=_rows(there, shared),
         only_first=len(here) - len(shared),
         only_second=len(there) - len(shared),
     )
 
 
-def _contents(run: RunDirectory) -> dict[str, tuple[int, bytes]]:
-    """Give, by id, the row of each example and a hash of its question and gold answers."""
-    run.read_run()
-    offsets = run.example_offsets()
-    count = len(offsets) - 1
-    contents: dict[str, tuple[int, bytes]] = {}
-    for start in range(0, count, BLOCK):
-        examples = run.read_examples(offsets, slice(start, min(start + BLOCK, count)))
-        for row, example in enumerate(examples, start=start):
-            asked = msgspec.json.encode((example.question, example.gold))
-            contents[example.id] = row, blake2b(asked, digest_size=16).digest()
-    return contents
+def _rows(contents: Mapping[str, bytes], names: Sequence[str]) -> NDArray[np.int64]:
+    row = {name: row for row, name in enumerate(contents)}
+    return np.array([row[name] for name in names], dtype=np.int64)
 
 
 def _told(
     missing: list[str],
     extra: list[str],
     changed: list[str],
-    first: RunDirectory,
-    second: RunDirectory,
+    first: PerExample,
+    second: PerExample,
 ) -> str:
     parts = []
     if missing:
-        parts.append(f"{len(missing)} are only in {first.path} ({_few(missing)})")
+        parts.append(f"{len(missing)} are only in {first.name} ({_few(missing)})")
     if extra:
-        parts.append(f"{len(extra)} are only in {second.path} ({_few(extra)})")
+        parts.append(f"{len(extra)} are only in {second.name} ({_few(extra)})")
     if changed:
         parts.append(f"{len(changed)} differ in question or gold answers ({_few(changed)})")
     return "; ".join(parts) + "."

@@ -133,7 +133,7 @@ def _result(
             better=metric.better, reason="there is no example",
         )  # fmt: skip
     value = float(metric.finish(total.sums))
-    low, high, no_interval = _interval(metric, total, value, resamples, method)
+    low, high, no_interval = interval_of(metric, total, value, resamples, method)
     name, at = metric.curve if metric.curve is not None else (None, None)
     return MetricResult(
         value=finite(value),
@@ -151,10 +151,18 @@ def _result(
     )
 
 
-def _interval(
-    metric: Metric, total: Total, value: float, resamples: int, method: IntervalMethod
+def interval_of(
+    metric: Metric,
+    total: Total,
+    value: float,
+    resamples: int,
+    method: IntervalMethod,
+    level: float = LEVEL,
 ) -> tuple[float, float, str | None]:
-    """Give the ends of a metric's interval, or why there is none."""
+    """Give the ends of a metric's interval, or why there is none.
+
+    ``total`` holds the resamples' sums, and for BCa after them those of the jackknife's groups.
+    """
     nan = float("nan")
     if not math.isfinite(value):
         return nan, nan, None
@@ -165,16 +173,16 @@ def _interval(
     resampled = metric.finish(total.weighted[:resamples])
     if metric.noise is not None:
         noise = metric.finish(metric.noise(total.sums, total.weighted[:resamples]))
-        low, high = interval_of_a_distance(value, resampled, noise, metric.bounds, LEVEL)
+        low, high = interval_of_a_distance(value, resampled, noise, metric.bounds, level)
     elif method == "BCa" and metric.smooth:
         without = metric.finish(total.sums - total.weighted[resamples:])
-        low, high = bca_interval(value, resampled, without, LEVEL)
+        low, high = bca_interval(value, resampled, without, level)
     else:
-        low, high = percentile_interval(resampled, LEVEL)
+        low, high = percentile_interval(resampled, level)
     if high - low > 1e-12 * max(abs(value), 1):
         return low, high, None
     rests = min(total.n[metric.name], float(metric.denominator(total.sums)))
-    low, high = interval_of_a_constant(value, metric.bounds, rests, LEVEL)
+    low, high = interval_of_a_constant(value, metric.bounds, rests, level)
     if math.isnan(low) or math.isnan(high):
         return nan, nan, "every example gives the same value, and nothing bounds it"
     return low, high, None

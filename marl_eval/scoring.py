@@ -106,7 +106,7 @@ def write_scores(run: RunDirectory, options: ScoringOptions) -> Scored:
                 found.add(rows, scorer.layout)
                 writer.write_table(rows, row_group_size=max(len(rows), 1))
             shape = found.shape(scorer, options.price)
-            writer.add_key_value_metadata({_SHAPE: _dump_shape(shape)})
+            writer.add_key_value_metadata({_SHAPE: dump_shape(shape)})
         temporary.replace(target)
     except OSError as error:
         raise storage_error(target, error) from error
@@ -137,10 +137,19 @@ def _spread(
     return in_order(work, count, options.workers)
 
 
-def _dump_shape(shape: Shape) -> str:
+def dump_shape(shape: Shape) -> str:
+    """Write a shape as JSON."""
     values = {field.name: getattr(shape, field.name) for field in fields(shape)}
     values["levels"] = {source: levels.tolist() for source, levels in shape.levels.items()}
     return msgspec.json.encode(values).decode()
+
+
+def load_shape(text: str | bytes) -> Shape:
+    """Read a shape that ``dump_shape`` wrote; a KeyError, TypeError or DecodeError if it is none."""
+    values = msgspec.json.decode(text)
+    price = values.pop("price")
+    levels = {source: np.array(own) for source, own in values.pop("levels").items()}
+    return Shape(**values, levels=levels, price=None if price is None else Price(**price))
 
 
 def read_shape(run: RunDirectory) -> Shape:
@@ -152,10 +161,7 @@ def read_shape(run: RunDirectory) -> Shape:
     run.read_run()
     try:
         metadata = pq.read_metadata(run.path / SCORES).metadata or {}
-        values = msgspec.json.decode(metadata[_SHAPE.encode()])
-        price = values.pop("price")
-        levels = {source: np.array(own) for source, own in values.pop("levels").items()}
-        return Shape(**values, levels=levels, price=None if price is None else Price(**price))
+        return load_shape(metadata[_SHAPE.encode()])
     except FileNotFoundError:
         found = "has not been scored"
     except (KeyError, TypeError, pa.ArrowInvalid, msgspec.DecodeError):

@@ -236,12 +236,12 @@ def _told(
     if found is not None and found.reason:
         yield from (f"     {line}" for line in inert(found.reason).split("\n"))
     if found is not None and found.program is not None:
-        yield f"     {_measured(found.program)}"
+        yield f"     {measured(found.program)}"
     if "\n" in shown:
         yield from (f"     | {line}" for line in shown.split("\n"))
 
 
-def _measured(program: Program) -> str:
+def measured(program: Program) -> str:
     """Tell what is known of a program besides its grade."""
     syntax = "compiles" if program.compiles else "does not compile"
     return (

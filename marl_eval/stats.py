@@ -177,6 +177,14 @@ def interval_of_a_constant(
     return low if np.isfinite(low) else np.nan, high if np.isfinite(high) else np.nan
 
 
+def standard_error(resampled: Array, examples: int) -> float:
+    """Give the standard error that resampled values tell: their deviation times sqrt(n / (n - 1)).
+
+    For a mean over n ``examples`` it is that of the t-test.
+    """
+    return float(resampled.std() * np.sqrt(examples / (examples - 1)))
+
+
 def holm(p: Array) -> Array:
     """Correct p-values for the number of tests, so that one false finding among all is rare.
 

@@ -45,6 +45,23 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """What a reader has to know of a task: sentences for the page of tasks (``marl_eval.task_cards``).
+
+    ``asks``: what the model is given, and what it is asked for. ``gold``: what the gold set is.
+    ``grading``: when an answer is right. ``data``: where it comes from, its licence, and how to get
+    it. ``limits``: what the numbers do not say. ``sample`` gives a question made for the page.
+    """
+
+    asks: str
+    gold: str
+    grading: str
+    data: str
+    limits: str
+    sample: Callable[[], Example] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A plug-in (entry point group ``marl_eval.tasks``).
 
@@ -56,7 +73,7 @@ class Task:
     right or wrong; where they are neither, no confidences are asked for and nothing is told that
     rests on grades. ``train_args``: the options that give examples to train on, other than those that
     are evaluated. ``origin`` is set for a task that is a file: what ``run.json`` has to tell of it (see
-    ``marl_eval.task_files``).
+    ``marl_eval.task_files``). ``card``: what the page of tasks tells of it.
     """
 
     name: str
@@ -71,6 +88,7 @@ class Task:
     graded: bool = True
     train_args: Mapping[str, Any] = field(default_factory=dict, compare=False)
     origin: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    card: Card | None = field(default=None, compare=False)
 
     def grader(self) -> Grade:
         """Give the function that grades answers of this task."""

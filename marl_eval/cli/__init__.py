@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from marl_eval.cli.compare import compare_command
+from marl_eval.cli.gate import baseline_command, check_command
 from marl_eval.cli.importing import import_command
 from marl_eval.cli.lm_eval import lm_eval_path_command
 from marl_eval.cli.reproduce import reproduce_command
@@ -61,6 +62,8 @@ app.command("sft")(sft_command)
 app.command("reproduce")(reproduce_command)
 app.command("import")(import_command)
 app.command("compare")(compare_command)
+app.command("check")(check_command)
+app.command("baseline")(baseline_command)
 app.command("show")(show_command)
 app.command("tasks")(tasks_command)
 app.command("metrics")(metrics_command)

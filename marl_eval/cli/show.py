@@ -28,11 +28,19 @@ def show_command(
         show.print_example(run, example, task)
 
 
-def tasks_command() -> None:
+def tasks_command(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the page docs/tasks.md.")
+    ] = False,
+) -> None:
     """List the tasks that are installed, with their options."""
     from marl_eval import show
+    from marl_eval.task_cards import to_markdown
 
-    show.print_tasks()
+    if markdown:
+        print(to_markdown(), end="")
+    else:
+        show.print_tasks()
 
 
 def metrics_command(

@@ -26,7 +26,7 @@ from marl_eval.score_table import (
     set_confidence,
 )
 from marl_eval.strategies import SetLayout
-from marl_eval.types import Example
+from marl_eval.types import Completion, Example
 from marl_eval.vocabulary import NOTHING
 
 _THINK_TAG = re.compile(r"</?think>")
@@ -213,15 +213,18 @@ def _overlaps(graded: Graded, samples: int) -> dict[str, Array]:
     texts = []
     for stages, end in zip(graded.generations, graded.read.reasoning_end, strict=True):
         line = None if stages is None else stages[0]
-        texts.append(
-            None if line is None else line.reasoning or _THINK_TAG.sub(" ", line.text[:end])
-        )
+        texts.append(None if line is None else reasoning_text(line, end))
     found = np.full((len(texts), len(OVERLAPS)), np.nan)
     for place in range(len(texts) - 1):
         one, other = texts[place], texts[place + 1]
         if (place + 1) % samples and one is not None and other is not None:
             found[place] = overlaps(one, other)
     return dict(zip(OVERLAPS, found.T, strict=True))
+
+
+def reasoning_text(line: Completion, end: int) -> str:
+    """Give a generation's reasoning, which ends at the character ``end`` of its text."""
+    return line.reasoning or _THINK_TAG.sub(" ", line.text[:end])
 
 
 def read_columns(shape: Shape) -> list[str]:

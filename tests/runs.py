@@ -82,11 +82,19 @@ def hand_made(
             "strategy": "best-of-k" if members > 1 else "multi",
             "k": k,
             "n": sets,
+            "task_args": {},
         },
-        "task": {"name": "recorded", "exclusive": exclusive},
+        "task": {
+            "name": "recorded",
+            "version": "1",
+            "split": "by hand",
+            "sha256": "",
+            "exclusive": exclusive,
+        },
+        "model": {"backend": "by hand"},
         "layout": asdict(SetLayout(k, sets, members)),
         "format": asdict(of_one),
-        "prompt": {"messages": []},
+        "prompt": {"sha256": "", "messages": []},
     }
     if recorded is not None:
         record["recorded"] = dict(recorded)

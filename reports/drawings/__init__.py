@@ -94,7 +94,8 @@ DRAWINGS: Mapping[str, Drawing] = {
     "conformal": Drawing(
         "Conformal sets",
         "Answers that a question's split-conformal set needs to hold a right one as often as promised, "
-        "and how often it does, with 95 % intervals from resampled questions.",
+        "and how often it does, with 95 % intervals from resampled questions. A run is absent where too "
+        "few of its questions have a right answer with a confidence.",
         "a run with stated confidences, right often enough for a threshold to reach a coverage",
         draw_conformal,
     ),

@@ -45,6 +45,7 @@ def draw_conformal(figure: Any, runs: Sequence[Path]) -> bool:
         axes.grid(visible=False, axis="x")
     left.set(ylabel="answers in a question's set", ylim=(0, None))
     right.set(ylabel="coverage obtained (dashed: promised)")
+    figure.get_layout_engine().set(wspace=0.08)
     legend(figure, left)
     return True
 

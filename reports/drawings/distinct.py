@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from marl_eval.reports.drawings.curves import point
-from marl_eval.reports.drawings.style import looks
+from marl_eval.reports.drawings.style import looks, told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,18 +31,22 @@ def draw_distinct(figure: Any, runs: Sequence[Path]) -> bool:
     most = max(most for _, most in found.values())
     top = max(int(counts.max()) for counts, _ in found.values())
     figure.set_size_inches(6.5, 1.25 * len(found) + 0.7)
+    highest = 0.0
     for axes, (run, (counts, own)) in zip(_stacked(figure, len(found)), found.items(), strict=True):
         look = known[run]
         share, low, high = shares(counts, top)
         wide = np.arange(top + 1)
+        there = share > 0
         axes.bar(wide, share, width=0.85, color=look.colour, alpha=0.55, edgecolor=look.colour)
         axes.errorbar(
-            wide, share, yerr=[share - low, high - share],
+            wide[there], share[there], yerr=np.array([share - low, high - share])[:, there],
             fmt="none", ecolor="0.15", elinewidth=0.8, capsize=1.5 if top <= _MOST_BARS else 0,
         )  # fmt: skip
         axes.axvline(counts.mean(), color="black", linestyle="--", linewidth=1)
         axes.set_title(f"{look.label}: mean {_mean(run)} of {own} answers", fontsize=8, loc="left")
-        axes.set(ylim=(0, None), xlim=(-0.6, min(most, top + 1) + 0.6))
+        highest = max(highest, float(high[there].max()))
+        # All panels share their axes.
+        axes.set(ylim=(0, 1.05 * highest), xlim=(-0.6, min(most, top + 1) + 0.6))
         axes.yaxis.get_major_locator().set_params(nbins=3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     every = {own for _, own in found.values()}
@@ -61,12 +65,10 @@ def _stacked(figure: Any, count: int) -> Any:
 def _mean(run: Path) -> str:
     """Tell the mean with its interval, as the results have it."""
     from marl_eval.results import read_results
-    from marl_eval.show import number
 
     metrics = read_results(run).metrics
     one = metrics.get("distinct_answers_of_all", metrics["distinct_answers"])
-    mean = point(one, 0)
-    return f"{number(mean.value)} [{number(mean.low)}, {number(mean.high)}]"
+    return told(point(one, 0))
 
 
 def distinct_answers(run: Path) -> tuple[NDArray[np.int64], int]:

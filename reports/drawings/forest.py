@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from marl_eval.comparison import Comparison, Difference
 
 SHOWN = [
-    "recall", "correct_answers", "precision", "distinct_answers", "multi_brier", "ece", "set_brier",
+    "recall", "precision", "distinct_answers", "multi_brier", "ece", "set_brier",
     "recall_area_at_equal_tokens", "tokens_per_example", "tokens_per_correct_answer",
 ]  # fmt: skip
 _ACROSS = 3

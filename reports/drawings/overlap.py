@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marl_eval.reports.drawings.curves import point
-from marl_eval.reports.drawings.style import looks
+from marl_eval.reports.drawings.style import looks, told
 
 if TYPE_CHECKING:
     from marl_eval.results import Results
@@ -60,7 +60,7 @@ def draw_overlap(figure: Any, runs: Sequence[Path], example: str | None = None) 
     lines = [list(wrapped(text)) for text in texts]
     height = min(max(map(len, lines)), _MOST_LINES + 1) + 1
     side = _COLUMNS * _SIGN
-    size = (2 * side + 3 * _GAP, height * _LINE + 1.05)
+    size = (2 * side + 3 * _GAP, height * _LINE + 1.0)
     figure.set_size_inches(*size)
     _head(figure, size, looks(runs)[run].label, pair, read_results(run))
     shared = ngrams(texts[0]) & ngrams(texts[1])
@@ -76,20 +76,20 @@ def draw_overlap(figure: Any, runs: Sequence[Path], example: str | None = None) 
 
 
 def _head(figure: Any, size: tuple[float, float], label: str, pair: Pair, results: Results) -> None:
-    here = ", ".join(f"{told} {pair.overlaps[name]:.3f}" for name, told in _TOLD.items())
-    means = [
-        f"{told} {one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
-        for name, told in _TOLD.items()
-        for one in [point(results.metrics[name], 0)]
-    ]
-    lines = [
-        f"{label}; question {_cut(pair.example, 60)}",
-        f"overlap of these two: {here}",
-        f"mean of all pairs of the run: {', '.join(means)}",
-    ]
-    for number, line in enumerate(lines):
-        top = size[1] - 0.12 - number * 0.19
-        figure.text(_GAP / size[0], top / size[1], line, va="top", fontsize=8)
+    """Write what is shown, and a small table of the overlaps of the pair and of the whole run."""
+
+    def write(left: float, line: int, text: str, **more: Any) -> None:
+        top = size[1] - 0.12 - line * 0.18
+        figure.text((_GAP + left) / size[0], top / size[1], text, va="top", fontsize=8, **more)
+
+    write(0, 0, f"{label}; question {_cut(pair.example, 60)}", weight="bold")
+    write(0, 2, "these two generations")
+    write(0, 3, "mean of all such pairs of the run")
+    for place, (name, heading) in enumerate(_TOLD.items()):
+        left = 2.0 + 1.33 * place
+        write(left, 1, heading)
+        write(left, 2, f"{pair.overlaps[name]:.3f}")
+        write(left, 3, told(point(results.metrics[name], 0)))
 
 
 def _column(

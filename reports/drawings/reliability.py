@@ -16,7 +16,7 @@ from marl_eval.reports.drawings.resampled import (
     find_metric,
     interval_ends,
 )
-from marl_eval.reports.drawings.style import Look, looks, panels, titled
+from marl_eval.reports.drawings.style import Look, looks, panels, titled, told
 
 if TYPE_CHECKING:
     from marl_eval.metric import Array
@@ -104,12 +104,10 @@ def _panel(axes: Any, look: Look, bins: Reliability) -> None:
 
 def _told(run: Path, metric: str, count: int, things: str) -> str:
     from marl_eval.results import read_results
-    from marl_eval.show import number
 
     error = point(read_results(run).metrics[metric], 0)
     name = metric.replace("_ece", " ECE").replace("ece", "ECE")
-    ends = f"[{number(error.low)}, {number(error.high)}]"
-    return f"{count:,} {things}; {name} {number(error.value)} {ends}"
+    return f"{count:,} {things}; {name} {told(error)}"
 
 
 draw_reliability = partial(_draw, metric="ece", things="answers")

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from marl_eval.reports.drawings.curves import curve, point
-from marl_eval.reports.drawings.style import legend, looks
+from marl_eval.reports.drawings.style import legend, looks, told
 
 
 def draw_risk(figure: Any, runs: Sequence[Path]) -> bool:
     """Draw risk over coverage for the first answer of each set, with 95 % intervals."""
     from marl_eval.results import read_results
-    from marl_eval.show import number
 
     found = {}
     for run, look in looks(runs).items():
@@ -26,8 +25,7 @@ def draw_risk(figure: Any, runs: Sequence[Path]) -> bool:
     axes = figure.subplots()
     for look, points, area in found.values():
         at, value, low, high = zip(*points, strict=True)
-        told = f"{number(area.value)} [{number(area.low)}, {number(area.high)}]"
-        axes.plot(at, value, **look.line(label=f"{look.label}: area {told}"))
+        axes.plot(at, value, **look.line(label=f"{look.label}: area {told(area)}"))
         axes.fill_between(at, low, high, color=look.colour, alpha=0.13, linewidth=0)
     axes.set(
         xlabel="coverage: share of questions answered, the most confident first",

@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from marl_eval.reports.drawings.labels import labels
 from marl_eval.reports.table.rows import role_of
+
+if TYPE_CHECKING:
+    from marl_eval.reports.drawings.curves import Point
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D"]
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), ":"]
@@ -38,6 +42,8 @@ RC: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
+    # Letters as wide as the font says, so that text can be highlighted.
+    "text.hinting": "none",
     # The same runs give the same file, and text from a model is text.
     "svg.hashsalt": "marl-eval",
     "text.parse_math": False,
@@ -119,6 +125,12 @@ def panels(
     return every[:count]
 
 
+def told(point: Point) -> str:
+    """Write a value with its interval, as short as a figure has room for."""
+    return f"{point.value:.3f} [{point.low:.3f}, {point.high:.3f}]"
+
+
 def titled(axes: Any, label: str, notes: Iterable[str] = ()) -> None:
     """Give a panel its name, with notes under it in a smaller type."""
-    axes.set_title("\n".join([label, *notes]), fontsize=8)
+    lines = [*wrap(label, 40, max_lines=2, placeholder="…"), *notes]
+    axes.set_title("\n".join(lines), fontsize=8)

@@ -98,7 +98,9 @@ def frontier(curves: Sequence[Curve]) -> tuple[Array, Array]:
     start = min(own.tokens[1] for own in curves)
     end = max(own.tokens[-1] for own in curves)
     corners = np.concatenate([own.tokens[1:] for own in curves])
-    at = np.unique(np.concatenate([corners, np.linspace(start, end, _GRID)]))
+    # Where a run begins, the frontier may jump.
+    before = np.nextafter([own.tokens[1] for own in curves], start)
+    at = np.unique(np.concatenate([corners, before, np.linspace(start, end, _GRID)]))
     best = np.zeros(len(at))
     for own in curves:
         reached = np.interp(at, own.tokens[1:], own.recall[1:], left=0)

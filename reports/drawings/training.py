@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,6 +94,7 @@ def _draw(figure: Any, runs: Sequence[Path], *, shown: Sequence[Panel]) -> bool:
         axes.set(xlabel="training step", ylabel=panel.label)
         if panel is not _REWARD:
             axes.set_ylim(0, None)
+    figure.get_layout_engine().set(wspace=0.08)
     legend(figure, every[0])
     return True
 
@@ -140,15 +142,27 @@ def trained(runs: Sequence[Path]) -> dict[str, Card]:
 
 
 def _checkpoint(run: Path) -> Path | None:
-    """Give the folder of the checkpoint that a run was made of, if it is still there."""
+    """Give the folder of the checkpoint that a run was made of, if it is still there.
+
+    A relative name is looked for here and in the folders that the run lies in. A card that is not the
+    one that the run's fingerprint tells of is another checkpoint's.
+    """
     from marl_eval.shipped import shipped_checkpoint
     from marl_eval.store import RunDirectory
+    from marl_eval.training.card import CARD
 
-    settings = RunDirectory(run).read_run()["settings"]
+    record = RunDirectory(run).read_run()
+    settings = record["settings"]
     arguments = settings.get("model_args", {})
     name = str(arguments.get("adapter") or settings["model"].rpartition(":")[2])
-    folder = Path(name)
-    return folder if folder.is_dir() else shipped_checkpoint(name)
+    places = [Path(name), *(parent / name for parent in run.absolute().parents)]
+    known = record["model"].get("files", {}).get(CARD)
+    for folder in [*places, shipped_checkpoint(name)]:
+        if folder is None or not (folder / CARD).is_file():
+            continue
+        if known in (None, hashlib.sha256((folder / CARD).read_bytes()).hexdigest()):
+            return folder
+    return None
 
 
 draw_training = partial(_draw, shown=[_REWARD, _HELD_OUT])

@@ -1,0 +1,68 @@
+/* Which examples are listed: by what is known of each, and in what order. */
+
+const BITS = { wrong: 1, repeats: 2, malformed: 4, failed: 8, missed: 16 };
+const FILTERS = [
+  { name: "wrong", label: "wrong", about: "No answer of the run is right.", graded: true },
+  { name: "missed", label: "incomplete", about: "A gold answer is not covered.", graded: true },
+  { name: "repeats", label: "repeating", about: "An answer repeats another one of its set." },
+  { name: "malformed", label: "malformed", about: "A generation deviates from the format that was asked for." },
+  { name: "sure", label: "over-confident from", about: "A wrong answer was stated with at least this confidence.", graded: true, confident: true },
+  { name: "failed", label: "failed", about: "A request failed or is missing." },
+];
+const ORDERS = {
+  data: { label: "as in the data" },
+  right: { label: "fewest right first", key: (run, row) => run.right[row] },
+  sure: { label: "most confident when wrong", key: (run, row) => -(Number.isNaN(run.sure[row]) ? -1 : run.sure[row]) },
+  tokens: { label: "most tokens first", key: (run, row) => -run.tokens[row] },
+};
+
+function passes(run, row, state) {
+  const bits = run.bits[row];
+  for (const name in BITS) if (state[name] && !(bits & BITS[name])) return false;
+  return !state.sure || run.sure[row] >= state.level;
+}
+
+/* The examples that one run covers a gold answer of which the other does not name. */
+function oneNotOther(index, a, b, row) {
+  if ((a.bits[row] | b.bits[row]) & BITS.failed) return false;
+  for (let word = row * index.width; word < (row + 1) * index.width; word++) {
+    if (a.covered[word] & ~b.covered[word]) return true;
+  }
+  return false;
+}
+
+/* Give the rows to list, in order; `found` says which the search has found, if there is one. */
+function filtered(index, state, found) {
+  const runs = state.run < 0 ? index.runs : [index.runs[state.run]];
+  const any = FILTERS.some((filter) => state[filter.name]);
+  const a = index.runs[state.a], b = index.runs[state.b];
+  const rows = [];
+  for (let row = 0; row < index.count; row++) {
+    if (found && !found[row]) continue;
+    if (any && !runs.some((run) => passes(run, row, state))) continue;
+    if (a && b && !oneNotOther(index, a, b, row)) continue;
+    rows.push(row);
+  }
+  const key = ORDERS[state.sort].key;
+  if (key) {
+    const keys = new Float64Array(index.count);
+    for (const row of rows) keys[row] = Math.min(...runs.map((run) => key(run, row)));
+    rows.sort((one, other) => keys[one] - keys[other] || one - other);
+  }
+  return rows;
+}
+
+/* Count the examples that each filter alone lets through. */
+function counts(index, state) {
+  const runs = state.run < 0 ? index.runs : [index.runs[state.run]];
+  const found = {};
+  for (const filter of FILTERS) {
+    const alone = { level: state.level, [filter.name]: true };
+    let count = 0;
+    for (let row = 0; row < index.count; row++) {
+      if (runs.some((run) => passes(run, row, alone))) count++;
+    }
+    found[filter.name] = count;
+  }
+  return found;
+}

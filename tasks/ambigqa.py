@@ -19,7 +19,7 @@ from pydantic import Field
 from marl_eval.data_source import Published, read_published
 from marl_eval.normalization import name_key
 from marl_eval.rows import Row, records, text, texts, within
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.tasks.ambigqa_readings import Reading, merge
 from marl_eval.types import Example
 
@@ -103,6 +103,40 @@ def _readings(annotation: Row) -> list[Reading]:
     return readings
 
 
+CARD = Card(
+    asks="an answer to a question of search-engine users that can be read in several ways. The prompt "
+    "says that it may have several readings, and not which.",
+    gold="one answer for each reading that any annotator saw; the other strings given for a reading are "
+    "its aliases. `annotators=first` takes the readings of the first alone.",
+    grading="as said above, but an answer that is all articles or punctuation keeps them. Two names of "
+    "one reading are one right answer.",
+    data=f"AmbigNQ, Min et al. 2020, arXiv:2004.10645; CC BY-SA 3.0; Hub: `{PUBLISHED.repository}`. "
+    f"{PUBLISHED.remedy}",
+    limits="Readings that share a string are one, which joins about one gold answer in a hundred that "
+    "has other strings besides. A list written as one string stays one answer. The official score "
+    "takes for each prediction the annotator that agrees most; recall here counts the readings of all "
+    "of them, so the two are not to be compared.",
+    sample=lambda: example_of(
+        {
+            "id": "1",
+            "question": "When did the bridge open?",
+            "annotations": [
+                {
+                    "type": "multipleQAs",
+                    "qaPairs": [
+                        {
+                            "question": "When did it open to trains?",
+                            "answer": ["4 March 1890", "1890"],
+                        },
+                        {"question": "When did it open to cars?", "answer": ["1964"]},
+                    ],
+                }
+            ],
+        }
+    ),
+)
+
+
 TASK = Task(
     name="ambigqa",
     description="Questions with several readings, an answer for each (Min et al. 2020)",
@@ -111,4 +145,5 @@ TASK = Task(
     options=Options,
     train_args={"split": "train"},
     key=name_key,
+    card=CARD,
 )

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from marl_eval.data_source import local_data
 from marl_eval.normalization import normalize
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.tasks.ddxplus_25k import HUB_TEXT, read_text, read_text_hub
 from marl_eval.tasks.ddxplus_release import (
     HUB_RELEASE,
@@ -28,7 +28,7 @@ from marl_eval.tasks.ddxplus_release import (
     read_release_hub,
     release_folder,
 )
-from marl_eval.tasks.ddxplus_rows import Case
+from marl_eval.tasks.ddxplus_rows import REMEDY, Case
 from marl_eval.tasks.ddxplus_text import english
 from marl_eval.types import Example, Gold
 
@@ -133,6 +133,32 @@ def _example(case: Case, options: Options) -> Example:
     )
 
 
+CARD = Card(
+    asks="a diagnosis for a synthetic patient, told in English from the coded evidence: age, sex, "
+    "reason for the visit, symptoms, history. Neither pathology nor differential is looked at for that.",
+    gold="every condition of the differential with a probability of at least `min_prob`, weighted by "
+    "it; or the pathology alone (`gold=pathology`, then exactly one answer is right).",
+    grading="by the condition that an answer names: the data's own name for it, or another name that "
+    "physicians use (`tasks/ddxplus_english.toml`).",
+    data=f"DDXPlus, Fansi Tchango et al. 2022, arXiv:2205.09148; CC BY 4.0; Hub: `{HUB_RELEASE}`. "
+    f"{REMEDY} The 25k text rendering of multi-answer RL (`{HUB_TEXT}`) is read too, as csv, jsonl, "
+    "json, parquet or arrow, or from the Hub with `source=text`; it does not have the "
+    "pathology, and where it has ranks without probabilities the metrics of weights are left out.",
+    limits="49 conditions, and a differential made by a rule-based system, not by physicians. The "
+    "patients are synthetic: results say nothing of real ones. A right diagnosis under a name that the "
+    "list does not have counts as wrong.",
+    sample=lambda: _example(
+        Case(
+            text="A 40-year-old woman. Reason for the visit: she has a cough.\nSymptoms:\n"
+            "- She has a cough.\n- She has a fever.\nHistory:\n- She smokes.",
+            differential=[("URTI", 0.7), ("Influenza", 0.25), ("Bronchitis", 0.05)],
+            pathology="URTI",
+        ),
+        Options(),
+    ),
+)
+
+
 TASK = Task(
     name="ddxplus",
     description="Differential diagnosis of synthetic patients (Fansi Tchango et al. 2022)",
@@ -141,4 +167,5 @@ TASK = Task(
     options=Options,
     train_args={"split": "train"},
     key=key,
+    card=CARD,
 )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from marl_eval.errors import UserError
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.types import Example, Gold
 
 VERSION = "1"
@@ -42,13 +42,17 @@ _PARTS = [
 class Options(TaskOptions):
     """What the world and its patients are like."""
 
-    examples: int = Field(1000, ge=1, le=10_000_000)
+    examples: int = Field(1000, ge=1, le=10_000_000, description="how many")
     first: int = Field(0, ge=0, le=10_000_000, description="number of the first example")
-    conditions: int = Field(16, ge=2, le=500)
-    findings: int = Field(24, ge=1, le=len(_SIGNS) * len(_PARTS))
-    max_causes: int = Field(3, ge=1, le=4)
-    ambiguity: float = Field(0.5, ge=0, le=1)
-    seed: int = Field(0, ge=0)
+    conditions: int = Field(16, ge=2, le=500, description="that there are in the world")
+    findings: int = Field(
+        24, ge=1, le=len(_SIGNS) * len(_PARTS), description="that there are in the world"
+    )
+    max_causes: int = Field(3, ge=1, le=4, description="most conditions of a patient")
+    ambiguity: float = Field(
+        0.5, ge=0, le=1, description="chance that a finding is not examined, and not told"
+    )
+    seed: int = Field(0, ge=0, description="of the world and its patients")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,23 @@ def _describe(world: World, shows: NDArray[np.bool_], examined: NDArray[np.bool_
     )
 
 
+CARD = Card(
+    asks="what a patient with these findings could be ill with: the family of `ddxplus` in miniature.",
+    gold="the one to `max_causes` conditions that the patient has.",
+    grading="as said above.",
+    data="generated from `seed`; Apache-2.0; no download. A shorter data set is the beginning of a "
+    "longer one, and `examples=2000,first=1000` leaves the first thousand unseen.",
+    limits="A world of made-up words: a model that was not trained on it has nothing to go by. The "
+    "best possible is known (`reference:oracle`), and it is not 1: findings do not settle what the "
+    "patient has.",
+    sample=lambda: _first(Options(examples=1)),
+)
+
+
+def _first(options: Options) -> Example:
+    return next(_patients(build_world(options), options))
+
+
 TASK = Task(
     name="ddxsim",
     description="Generated diagnosis with an exact posterior; no download",
@@ -196,4 +217,5 @@ TASK = Task(
     load=load,
     options=Options,
     train_args={"first": 1000, "examples": 10_000},
+    card=CARD,
 )

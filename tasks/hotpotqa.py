@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field
 from marl_eval.data_source import Published, read_published
 from marl_eval.normalization import name_key
 from marl_eval.rows import Row, field, records, text, within
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.tasks.hotpotqa_paragraphs import Paragraph, Removed, cut_to, drawn, joined
 from marl_eval.types import Example, Gold
 
@@ -139,6 +139,34 @@ def _paragraph(row: Row, supporting: Mapping[str, Set[int]]) -> Paragraph:
     )
 
 
+CARD = Card(
+    asks="an answer from paragraphs, of which two were taken away: `removed` of them are gold, that is, "
+    "hold what the answer rests on. So a question can be answered, half answered or guessed at.",
+    gold="the one answer; exactly one answer is right.",
+    grading="as said above, but an answer that is all articles or punctuation keeps them.",
+    data=f"HotpotQA (distractor setting), Yang et al. 2018, arXiv:1809.09600; CC BY-SA 4.0; Hub: "
+    f"`{PUBLISHED.repository}`. {PUBLISHED.remedy}",
+    limits="The answer is one string without aliases, so a right answer in other words counts as wrong. "
+    "A model may know the answer without the paragraphs. What is taken away depends on `seed` and the "
+    "question's id; questions longer than `max_chars` lose sentences that are not supporting first.",
+    sample=lambda: example_of(
+        {
+            "_id": "1",
+            "question": "In which country was the builder of the Ola Bridge born?",
+            "answer": "Norway",
+            "supporting_facts": [["Ola Bridge", 0], ["Ada Berg", 0]],
+            "context": [
+                ["Ola Bridge", ["The Ola Bridge was built by Ada Berg."]],
+                ["Ada Berg", ["Ada Berg was an engineer born in Norway."]],
+                ["Ola River", ["The Ola is 40 km long."]],
+                ["Bridges", ["A bridge spans an obstacle."]],
+            ],
+        },
+        Options(removed="1"),
+    ),
+)
+
+
 TASK = Task(
     name="hotpotqa",
     description="Questions over paragraphs, some of them taken away (Yang et al. 2018)",
@@ -147,4 +175,5 @@ TASK = Task(
     options=Options,
     train_args={"split": "train"},
     key=name_key,
+    card=CARD,
 )

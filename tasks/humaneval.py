@@ -18,7 +18,7 @@ from pathlib import Path
 from marl_eval.data_source import Published, local_data, read_published
 from marl_eval.errors import UserError
 from marl_eval.rows import Row, text
-from marl_eval.task import Dataset, Task
+from marl_eval.task import Card, Dataset, Task
 from marl_eval.tasks.program_text import defines, program_key
 from marl_eval.tasks.programs import INPUTS_ONLY, Problem, ProgramOptions, open_judge, wrong_data
 from marl_eval.tasks.taken_names import parse_trusted, without_long_literals
@@ -160,6 +160,37 @@ def _tests(row: Row, name: str, collection: Collection) -> str:
     return tests.replace(wrong, right) if wrong else tests
 
 
+_RIGHT = (
+    "if the program passes every test, run in the sandbox ([sandbox.md](sandbox.md)). Programs with the "
+    "same text are one answer; `distinct_programs_behaviour` tells those apart that do different things."
+)
+_SAMPLE = {
+    "task_id": "HumanEval/900",
+    "prompt": 'def double(x: int) -> int:\n    """ Twice x. """\n',
+    "entry_point": "double",
+    "canonical_solution": "    return 2 * x\n",
+    "test": "def check(candidate):\n    assert candidate(4) == 8\n",
+}
+CARD = Card(
+    asks="the whole function for a signature and a docstring.",
+    gold="one, which stands for every program that passes the tests.",
+    grading=_RIGHT,
+    data="HumanEval, Chen et al. 2021, arXiv:2107.03374; MIT; 164 problems; Hub: "
+    f"`{PLAIN.published.repository}`. {PLAIN.published.remedy}",
+    limits="Few tests for each problem: some wrong programs pass. Widely published, so models may have "
+    "seen the solutions. One published test (HumanEval/32), which no right program passes, is mended.",
+    sample=lambda: example_of(_SAMPLE),
+)
+PLUS_CARD = Card(
+    asks="the same as `humaneval`.",
+    gold="one, which stands for every program that passes the tests.",
+    grading=_RIGHT,
+    data="HumanEval+, Liu et al. 2023, arXiv:2305.01210; Apache-2.0; Hub: "
+    f"`{PLUS.published.repository}`. {PLUS.published.remedy}",
+    limits="As for `humaneval`, but for the few tests. The file with inputs and no tests is refused.",
+)
+
+
 TASK = Task(
     name="humaneval",
     description="Python functions from their docstrings (Chen et al. 2021)",
@@ -169,6 +200,7 @@ TASK = Task(
     key=program_key,
     form="program",
     judge=open_judge,
+    card=CARD,
 )
 
 PLUS_TASK = Task(
@@ -180,4 +212,5 @@ PLUS_TASK = Task(
     key=program_key,
     form="program",
     judge=open_judge,
+    card=PLUS_CARD,
 )

@@ -20,7 +20,7 @@ from pydantic import Field
 from marl_eval.data_source import Published, read_published
 from marl_eval.errors import UserError
 from marl_eval.rows import Row, field, text, texts
-from marl_eval.task import Dataset, Task
+from marl_eval.task import Card, Dataset, Task
 from marl_eval.tasks.program_text import program_key
 from marl_eval.tasks.programs import INPUTS_ONLY, Problem, ProgramOptions, open_judge, wrong_data
 from marl_eval.tasks.taken_names import taken_names
@@ -205,6 +205,37 @@ def _newlines(code: str) -> str:
     return code.replace("\r\n", "\n")
 
 
+_RIGHT = (
+    "if the program passes every test, run in the sandbox ([sandbox.md](sandbox.md)). Programs with the "
+    "same text are one answer."
+)
+_SAMPLE = {
+    "task_id": 11,
+    "text": "Write a function to double a number.",
+    "code": "def double(x):\n    return 2 * x\n",
+    "test_list": ["assert double(4) == 8", "assert double(0) == 0"],
+    "test_setup_code": "",
+}
+CARD = Card(
+    asks="a program for a sentence and the tests that it must pass.",
+    gold="one, which stands for every program that passes the tests.",
+    grading=_RIGHT,
+    data="MBPP, Austin et al. 2021, arXiv:2108.07732; CC BY 4.0; 974 problems, in full or as sanitized "
+    "by hand; Hub: `google-research-datasets/mbpp`. The file is `mbpp.jsonl` or `sanitized-mbpp.json`.",
+    limits="The tests are shown and few: a program can be written to pass them alone. Widely published.",
+    sample=lambda: example_of(_SAMPLE),
+)
+PLUS_CARD = Card(
+    asks="the same as `mbpp`, for 378 problems; the prompt says that there are more tests.",
+    gold="one, which stands for every program that passes the tests.",
+    grading=_RIGHT,
+    data="MBPP+, Liu et al. 2023, arXiv:2305.01210; Apache-2.0; Hub: "
+    f"`{PLUS.repository}`. {PLUS.remedy}",
+    limits="Widely published. Three published tests that check nothing are mended, and of one problem "
+    "the inputs with results of millions of entries are left out.",
+)
+
+
 TASK = Task(
     name="mbpp",
     description="Short Python programs from a sentence and three tests (Austin et al. 2021)",
@@ -215,6 +246,7 @@ TASK = Task(
     key=program_key,
     form="program",
     judge=open_judge,
+    card=CARD,
 )
 
 PLUS_TASK = Task(
@@ -226,4 +258,5 @@ PLUS_TASK = Task(
     key=program_key,
     form="program",
     judge=open_judge,
+    card=PLUS_CARD,
 )

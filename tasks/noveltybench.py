@@ -21,7 +21,7 @@ from marl_eval.judging import Judge, JudgeSettings
 from marl_eval.judging.partition import Partition, open_partition
 from marl_eval.normalization import name_key
 from marl_eval.rows import Row, text
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.types import Example
 
 VERSION = "1"
@@ -84,6 +84,22 @@ def open_judge(options: Options, settings: JudgeSettings) -> AbstractContextMana
     return open_partition(options.partition, options.partition_model, options.threshold)
 
 
+CARD = Card(
+    asks="a response to an open prompt that many different responses answer well.",
+    gold="none: no response is right or wrong, and no confidences are asked for.",
+    grading="does not apply. Two responses are the same if their normalised texts are equal, or as an "
+    "embedding (`partition=embedding`) or a model (`partition=judge`) says that `partition_model` "
+    "names.",
+    data=f"NoveltyBench, Zhang et al. 2025, arXiv:2504.05228; MIT, and ODC-BY 1.0 for `wildchat`; Hub: "
+    f"`{PUBLISHED.repository}`. {PUBLISHED.remedy}",
+    limits="By their texts hardly two long responses are the same, so that diversity is overstated; the "
+    "published partition is a trained model, which is not shipped. Quality is not measured.",
+    sample=lambda: example_of(
+        {"id": "1", "prompt": "Name a colour for the door of a small house."}
+    ),
+)
+
+
 TASK = Task(
     name="noveltybench",
     description="Open prompts, for the diversity of responses (Zhang et al. 2025)",
@@ -94,4 +110,5 @@ TASK = Task(
     form="text",
     judge=open_judge,
     graded=False,
+    card=CARD,
 )

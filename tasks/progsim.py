@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from marl_eval.errors import UserError
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.tasks.progsim_language import key
 from marl_eval.tasks.progsim_space import LIMIT, SHORTEST, Space, build_space
 from marl_eval.types import Example, Gold
@@ -33,14 +33,18 @@ class Options(TaskOptions):
     different functions fit what is shown, so that so many answers can be given.
     """
 
-    examples: int = Field(1000, ge=1, le=10_000_000)
+    examples: int = Field(1000, ge=1, le=10_000_000, description="how many")
     first: int = Field(0, ge=0, le=10_000_000, description="number of the first example")
-    variables: int = Field(2, ge=1, le=2)
-    constants: int = Field(3, ge=1, le=9)
-    length: int = Field(4, ge=SHORTEST, le=5)
-    shown: int = Field(3, ge=1, le=10)
-    fitting: int = Field(5, ge=1, le=1000)
-    seed: int = Field(0, ge=0)
+    variables: int = Field(2, ge=1, le=2, description="x, or x and y")
+    constants: int = Field(3, ge=1, le=9, description="the numbers from 1 to this one")
+    length: int = Field(
+        4, ge=SHORTEST, le=5, description="most variables and constants in a program"
+    )
+    shown: int = Field(3, ge=1, le=10, description="inputs with their values")
+    fitting: int = Field(
+        5, ge=1, le=1000, description="least number of different functions that fit what is shown"
+    )
+    seed: int = Field(0, ge=0, description="of the draw")
 
 
 def load(data: Path | None, options: Options) -> Dataset:
@@ -122,6 +126,20 @@ def _told(space: Space, shown: NDArray[np.int64], values: NDArray[np.int8]) -> l
     ]
 
 
+CARD = Card(
+    asks="a short expression that fits a few values: the family of programs hinted at by examples, in "
+    "miniature.",
+    gold="the one that was drawn; exactly one function is right.",
+    grading="if the expression agrees with the gold one on all inputs from 0 to 9. Two that agree on "
+    "all of them are the same answer. Expressions are read by a parser of our own; nothing is run.",
+    data="generated from `seed`; Apache-2.0; no download. `examples=2000,first=1000` leaves the first "
+    "thousand unseen.",
+    limits="The values that are shown do not settle the function: of the `fitting` or more that fit, "
+    "the shorter are likelier. The best possible is known (`reference:oracle`), and it is not 1.",
+    sample=lambda: next(_examples(Options(examples=1))),
+)
+
+
 TASK = Task(
     name="progsim",
     description="Generated programs to find from a few values, with an exact posterior; no download",
@@ -130,4 +148,5 @@ TASK = Task(
     options=Options,
     train_args={"first": 1000, "examples": 10_000},
     key=key,
+    card=CARD,
 )

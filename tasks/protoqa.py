@@ -21,7 +21,7 @@ from pydantic import Field
 from marl_eval.data_source import Published, read_published
 from marl_eval.normalization import name_key
 from marl_eval.rows import Row, field, kind_of, records, text, texts, within
-from marl_eval.task import Dataset, Task, TaskOptions
+from marl_eval.task import Card, Dataset, Task, TaskOptions
 from marl_eval.types import Example, Gold
 
 VERSION = "1"
@@ -162,6 +162,33 @@ def gold_set(clusters: Sequence[Cluster], counts: Mapping[str, int]) -> list[Gol
     return sorted(gold, key=lambda one: -(one.weight or 0))
 
 
+CARD = Card(
+    asks="an answer that people gave to a survey question, the more of them the better.",
+    gold="one answer for each cluster of answers that people gave, weighted by how many; it is named by "
+    "the string that most of them wrote, and the others are its aliases.",
+    grading="as said above, but an answer that is all articles or punctuation keeps them.",
+    data=f"ProtoQA, Boratko et al. 2020, arXiv:2005.00771; CC BY 4.0; Hub: `{PUBLISHED.repository}`. "
+    f"{PUBLISHED.remedy}",
+    limits="Matching is of strings: a good answer in words that nobody in the survey used is wrong. The "
+    "official evaluator also matches by WordNet, which is not done here. The scraped and training files "
+    "have one string for each cluster, so most right answers to them are graded as wrong.",
+    sample=lambda: example_of(
+        {
+            "metadata": {"id": "1"},
+            "question": {"original": "Name something that people forget on a journey."},
+            "answers": {
+                "raw": {"toothbrush": 30, "tooth brush": 4, "charger": 21, "socks": 9},
+                "clusters": {
+                    "a": {"count": 34, "answers": ["toothbrush", "tooth brush"]},
+                    "b": {"count": 21, "answers": ["charger"]},
+                    "c": {"count": 9, "answers": ["socks"]},
+                },
+            },
+        }
+    ),
+)
+
+
 TASK = Task(
     name="protoqa",
     description="Popular answers to survey questions (Boratko et al. 2020)",
@@ -170,4 +197,5 @@ TASK = Task(
     options=Options,
     train_args={"split": "train"},
     key=name_key,
+    card=CARD,
 )

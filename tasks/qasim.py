@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from marl_eval.errors import UserError
-from marl_eval.task import Dataset, Task
+from marl_eval.task import Card, Dataset, Task
 from marl_eval.tasks.qasim_english import KINDS, describe
 from marl_eval.tasks.qasim_world import Drawn, Options, draw
 from marl_eval.types import Example, Gold
@@ -82,6 +82,19 @@ def _readings(drawn: Drawn) -> tuple[Gold, ...]:
     return tuple(Gold(names[answer], weight=weight / total) for answer, weight in ranked)
 
 
+CARD = Card(
+    asks="a fact about somebody whose name several people share: the family of `ambigqa` in miniature.",
+    gold="the answer for the one who is meant (`gold=meant`; exactly one is right), or the answers of "
+    "all who may be meant, weighted by how likely each is (`gold=readings`).",
+    grading="as said above.",
+    data="generated from `seed`; Apache-2.0; no download. `examples=2000,first=1000` leaves the first "
+    "thousand unseen.",
+    limits="All that is needed stands in the question, in a closed vocabulary and few forms of "
+    "sentence. The best possible is known (`reference:oracle`), and it is not 1.",
+    sample=lambda: next(_examples(Options(examples=1))),
+)
+
+
 TASK = Task(
     name="qasim",
     description="Generated ambiguous questions with exact probabilities; no download",
@@ -89,4 +102,5 @@ TASK = Task(
     load=load,
     options=Options,
     train_args={"first": 1000, "examples": 10_000},
+    card=CARD,
 )

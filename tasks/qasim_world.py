@@ -36,17 +36,26 @@ class Options(TaskOptions):
     have other names.
     """
 
-    examples: int = Field(1000, ge=1, le=10_000_000)
+    examples: int = Field(1000, ge=1, le=10_000_000, description="how many")
     first: int = Field(0, ge=0, le=10_000_000, description="number of the first example")
-    gold: Literal["meant", "readings"] = "meant"
-    min_readings: int = Field(2, ge=1, le=SPEAKERS)
-    max_readings: int = Field(4, ge=1, le=SPEAKERS)
-    attributes: int = Field(2, ge=1, le=KINDS)
-    values: int = Field(8, ge=2, le=VALUES)
-    distractors: int = Field(2, ge=0, le=NAMES - 1)
-    uncertain: float = Field(0.25, ge=0, le=1)
-    hints: float = Field(0.25, ge=0, le=1)
-    seed: int = Field(0, ge=0)
+    gold: Literal["meant", "readings"] = Field(
+        "meant", description="the answer for the one who is meant, or for all who may be"
+    )
+    min_readings: int = Field(2, ge=1, le=SPEAKERS, description="fewest people of the name")
+    max_readings: int = Field(4, ge=1, le=SPEAKERS, description="most people of the name")
+    attributes: int = Field(2, ge=1, le=KINDS, description="facts told of each person")
+    values: int = Field(8, ge=2, le=VALUES, description="possible values of a fact")
+    distractors: int = Field(2, ge=0, le=NAMES - 1, description="people of other names")
+    uncertain: float = Field(
+        0.25, ge=0, le=1, description="chance that a fact is one of two, each as likely"
+    )
+    hints: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="chance that a question tells something of the one who is meant",
+    )
+    seed: int = Field(0, ge=0, description="of the draw")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+from markdown_it import MarkdownIt
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 class Block(NamedTuple):
@@ -22,7 +22,12 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    return [Block(*match) for match in _BLOCK.findall(page.read_text(encoding="utf-8"))]
+    """Give all blocks of a page in order, those within lists and those without a language too."""
+    return [
+        Block(token.info.strip(), token.content)
+        for token in MarkdownIt().parse(page.read_text(encoding="utf-8"))
+        if token.type in ("fence", "code_block")
+    ]
 
 
 def shell(commands: str, folder: Path, **variables: str) -> str:
@@ -39,3 +44,21 @@ def shell(commands: str, folder: Path, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def not_printed(text: str, printed: str) -> list[str]:
+    """Give the lines of a block of text that are not among those that were printed; spaces count as one.
+
+    In a block, … stands for what differs from machine to machine.
+    """
+    lines = _lines(printed)
+    return [
+        line
+        for line in _lines(text)
+        if line not in lines
+        and not any(re.fullmatch(".+".join(map(re.escape, line.split("…"))), one) for one in lines)
+    ]
+
+
+def _lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]

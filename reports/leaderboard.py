@@ -1,89 +1,70 @@
-"""The leaderboard: one row for each run, every metric with its interval, as CSV."""
+"""The command that writes the leaderboard, for programs and for people."""
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-SCHEMA_VERSION = 2
-
 
 def leaderboard(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
-    csv: Annotated[Path | None, typer.Option(help="File to write.  [default: stdout]")] = None,
+    runs: Annotated[list[Path], typer.Argument(help="Scored run directories.")],
+    csv: Annotated[
+        Path | None, typer.Option(help="CSV file to write.  [default: stdout, if no other is]")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="LaTeX file to write.")] = None,
+    html: Annotated[Path | None, typer.Option(help="HTML file to write.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Metric to rank by.  [default: recall, or how many answers differ]"),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Metrics of the forms for people, with commas; the CSV has all.  [default: a few]"
+        ),
+    ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to the CSV file what it does not have yet.")
+    ] = False,
 ) -> None:
-    """Write one CSV row for each run, with every metric and its interval."""
-    rows = [leaderboard_row(run) for run in runs]
-    text = to_csv(rows)
-    if csv is None:
-        sys.stdout.write(text)
-        return
+    """Write a row for each run: settings, fingerprints, rank, and every metric with its interval."""
+    from marl_eval.errors import UserError
+    from marl_eval.reports.table.board import make_board
+    from marl_eval.reports.table.csv_file import append as append_to
+    from marl_eval.reports.table.csv_file import unique
+    from marl_eval.reports.table.csv_text import row_cells, to_csv
+    from marl_eval.reports.table.html import to_html
+    from marl_eval.reports.table.latex import to_latex
+    from marl_eval.reports.table.markdown import to_markdown
+    from marl_eval.reports.table.rows import make_rows
     from marl_eval.store import write_whole
 
-    write_whole(csv, text.encode("utf-8"))
-    print(f"{csv}: {len(rows)} rows", file=sys.stderr)
-
-
-def leaderboard_row(path: Path) -> dict[str, Any]:
-    """Give a run's row: settings, counts and errors, then value, low and high of each metric.
-
-    Raises:
-        UserError: if this is not a scored run.
-    """
-    from marl_eval.results import read_results
-    from marl_eval.store import RunDirectory
-
-    results = read_results(path)
-    record = RunDirectory(path).read_run()
-    settings, task = record["settings"], record["task"]
-    row: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "run": path.name,
-        "model": settings["model"],
-        "task": settings["task"],
-        "split": task["split"],
-        "data_sha256": task["sha256"],
-        "strategy": settings["strategy"],
-        "k": settings["k"],
-        "n": settings["n"],
-        "confidence": settings["confidence"],
-        "temperature": settings["temperature"],
-        "seed": settings["seed"],
-        "prompt_sha256": record["prompt"]["sha256"],
-        "examples": results.examples,
-        "requests": results.requests,
-        "errors": results.errors.failed + results.errors.missing,
-        "parsing": results.parsing,
-        "confidence_source": results.confidence,
-        "interval": results.interval,
+    if append and csv is None:
+        raise UserError("--append needs the file to add to: name it with --csv.")
+    rows = unique(make_rows(runs, by))
+    if len(rows) < len(runs):
+        print(
+            f"{len(runs) - len(rows)} left out: the same run was given more than once",
+            file=sys.stderr,
+        )
+    forms = {markdown: to_markdown, latex: to_latex, html: to_html}
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    # What cannot be written is told before anything is.
+    texts = {
+        path: form(make_board(rows, names)) for path, form in forms.items() if path is not None
     }
-    for name, metric in results.metrics.items():
-        row[name] = metric.value
-        row[f"{name}_low"] = metric.low
-        row[f"{name}_high"] = metric.high
-    return row
-
-
-def to_csv(rows: list[dict[str, Any]]) -> str:
-    """Write rows as CSV; a run without a metric leaves its cells empty.
-
-    Numbers are written in full. A text that a spreadsheet would take for a formula is preceded by
-    an apostrophe.
-    """
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
-    return buffer.getvalue()
-
-
-def _inert(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    table = to_csv([row_cells(row) for row in rows])
+    if csv is not None and append:
+        print(f"{csv}: {append_to(csv, rows)} rows", file=sys.stderr)
+    elif csv is not None:
+        write_whole(csv, table.encode("utf-8"))
+        print(f"{csv}: {len(rows)} rows", file=sys.stderr)
+    elif not texts:
+        sys.stdout.write(table)
+    for path, text in texts.items():
+        write_whole(path, text.encode("utf-8"))
+        print(f"{path}: {len(rows)} rows", file=sys.stderr)

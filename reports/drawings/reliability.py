@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class Reliability(NamedTuple):
-    """Bins of confidence, float64[bins] each: NaN where a bin is empty, but for its ``count``.
+    """Bins of confidence, float64[bins] each: NaN where a bin is empty, but for its ``number``.
 
     Mean ``confidence``; ``accuracy``, the share that is right, with the ends of its 95 % interval from
-    resampled examples; ``count`` of what is in the bin.
+    resampled examples; ``number`` of what is in the bin.
     """
 
     confidence: Array
     accuracy: Array
     low: Array
     high: Array
-    count: Array
+    number: Array
 
 
 def reliability(run: Path, metric: str = "ece") -> Reliability | None:
@@ -77,7 +77,7 @@ def _draw(figure: Any, runs: Sequence[Path], *, metric: str, things: str) -> boo
     known = looks(runs)
     for axes, (run, bins) in zip(panels(figure, len(found)), found.items(), strict=True):
         _panel(axes, known[run], bins)
-        titled(axes, known[run].label, [_told(run, metric, int(bins.count.sum()), things)])
+        titled(axes, known[run].label, [_told(run, metric, int(bins.number.sum()), things)])
     figure.supxlabel(f"stated confidence that {_WHAT[metric]}", fontsize=9)
     figure.supylabel(f"share that is right; bars: share of the {things}", fontsize=9)
     return True
@@ -87,9 +87,9 @@ _WHAT = {"ece": "an answer is right", "set_ece": "the set holds a right answer"}
 
 
 def _panel(axes: Any, look: Look, bins: Reliability) -> None:
-    size = len(bins.count)
+    size = len(bins.number)
     middle = (np.arange(size) + 0.5) / size
-    axes.bar(middle, bins.count / bins.count.sum(), width=0.9 / size, color="0.82")
+    axes.bar(middle, bins.number / bins.number.sum(), width=0.9 / size, color="0.82")
     axes.plot([0, 1], [0, 1], color="0.45", linewidth=1, linestyle="--")
     axes.errorbar(
         bins.confidence,

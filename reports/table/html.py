@@ -87,7 +87,7 @@ def to_html(sections: Sequence[Section]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
-    return page.render(
+    text: str = page.render(
         sections=sections,
         left={"rank", "run", "model", "strategy"},
         arrows=ARROWS,
@@ -96,6 +96,7 @@ def to_html(sections: Sequence[Section]) -> str:
         value=_value,
         under=_under,
     )
+    return text
 
 
 def _attributes(cell: Cell) -> dict[str, str]:

@@ -36,12 +36,14 @@ HEADLINES = {
 class Cell:
     """A value as it is shown: rounded, with its interval and what it rests on.
 
-    ``exact`` are the numbers that were rounded, by the name of their ``data-`` attribute.
+    ``why`` there is no interval, where there is a value and none. ``exact`` are the numbers that were
+    rounded, by the name of their ``data-`` attribute.
     """
 
     shown: str
     interval: str
     rests: str
+    why: str
     exact: dict[str, str]
 
 
@@ -97,11 +99,11 @@ def cell(metric: MetricResult | None) -> Cell | None:
         rests += f" of {metric.n:,} examples"
     if metric.share is not None and metric.share < 1:
         rests += f", {metric.share:.1%} of those asked for"
-    interval = ""
+    interval = why = ""
     if metric.value is None:
         rests = f"undefined: {metric.reason}"
     elif metric.low is None or metric.high is None:
-        rests += f"; no interval: {metric.no_interval}"
+        why = metric.no_interval or "not told"
     else:
         interval = f"[{number(metric.low)}, {number(metric.high)}]"
     exact = {
@@ -111,7 +113,7 @@ def cell(metric: MetricResult | None) -> Cell | None:
             ("n", metric.n), ("denominator", metric.denominator),
         )
     }  # fmt: skip
-    return Cell(number(metric.value), interval, rests, exact)
+    return Cell(number(metric.value), interval, rests, why, exact)
 
 
 def board(group: Group) -> Board:

@@ -37,7 +37,7 @@ function readAddress() {
 function address() {
   const runs = about.groups[state.group].runs;
   const given = new URLSearchParams();
-  if (about.groups.length > 1) given.set("group", state.group);
+  if (state.group > 0) given.set("group", state.group);
   if (state.run >= 0) given.set("run", runs[state.run].name);
   for (const { name } of FILTERS) if (state[name]) given.set(name, name === "sure" ? state.level : 1);
   if (state.a >= 0 && state.b >= 0) {
@@ -166,7 +166,7 @@ async function showExample() {
 
 function linkTo(place) {
   const given = new URLSearchParams();
-  if (about.groups.length > 1) given.set("group", state.group);
+  if (state.group > 0) given.set("group", state.group);
   if (state.run >= 0) given.set("run", about.groups[state.group].runs[state.run].name);
   given.set("example", index.ids[place]);
   return `#${given}`;
@@ -182,7 +182,12 @@ function copyLink(event) {
 
 /* Go to where the address says. */
 async function go(scroll) {
-  index = await loadIndex(state.group);
+  try {
+    index = await loadIndex(state.group);
+  } catch (error) {
+    $("example").replaceChildren(make("p", { class: "notice" }, error.message));
+    return;
+  }
   found = null;
   row = state.example === null ? -1 : index.ids.indexOf(state.example);
   writeControls();
@@ -199,13 +204,14 @@ async function go(scroll) {
 function wire() {
   list = new List($("list"), $("rows"), choose);
   $("browser").hidden = false;
+  let typing = 0;
   $("filters").addEventListener("submit", (event) => {
     event.preventDefault();
+    clearTimeout(typing);
     state.texts = true;
     state.query = $("query").value;
     search();
   });
-  let typing = 0;
   $("query").addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(() => {

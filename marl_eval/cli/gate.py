@@ -33,7 +33,6 @@ def check_command(
     json: Annotated[Path | None, typer.Option(help="File for all of it as JSON.")] = None,
 ) -> None:
     """Check a run against rules; a drop fails only if it is more than chance (exit code 1)."""
-    from marl_eval.cli.run import FAILED
     from marl_eval.gate.check import check
     from marl_eval.gate.outputs import as_junit, as_markdown
     from marl_eval.gate.rules import read_rules
@@ -56,7 +55,7 @@ def check_command(
     if markdown is not None:
         _add(markdown, as_markdown(found))
     if not found.passed or (need_enough and not found.certain):
-        sys.exit(FAILED)
+        raise typer.Exit(1)
 
 
 def baseline_command(

@@ -36,7 +36,8 @@ def shell(commands: str, folder: Path, **variables: str) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         cwd=folder,
-        env={**os.environ, "PATH": path, **variables},
+        # Several tests run at once, and threads of each would wait for those of the others.
+        env={"OMP_NUM_THREADS": "1", **os.environ, "PATH": path, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -17,15 +17,20 @@ def labels(runs: Sequence[Path]) -> dict[Path, str]:
     """Name each run once: by its directory, or, where that is long or not unique, by what it is.
 
     What it is: model, strategy and k, then the settings that differ between runs that agree in these.
-    Control characters are made visible.
+    Runs of different examples are told apart by their task and the hash of their data as well, for they cannot be
+    compared. Control characters are made visible.
     """
     from marl_eval.show import inert
     from marl_eval.store import RunDirectory
 
-    settings = {run: RunDirectory(run).read_run()["settings"] for run in runs}
+    records = {run: RunDirectory(run).read_run() for run in runs}
+    settings = {run: record["settings"] for run, record in records.items()}
     names = {run: run.absolute().name for run in settings}
     if len(set(names.values())) < len(names) or max(map(len, names.values()), default=0) > _LONG:
         names = _told(settings, names)
+    data = {run: _data(record) for run, record in records.items()}
+    if len(set(data.values())) > 1:
+        names = {run: f"{name} ({data[run]})" for run, name in names.items()}
     return {run: _shown(inert(name)) for run, name in names.items()}
 
 
@@ -53,6 +58,11 @@ def _told(settings: Mapping[Path, Any], names: Mapping[Path, str]) -> dict[Path,
             numbers[label] += 1
             told[run] = f"{label}, {_short(names[run])} ({numbers[label]})"
     return told
+
+
+def _data(record: Mapping[str, Any]) -> str:
+    task = record["task"]
+    return f"{task['name']} {task['sha256'][:8]}"
 
 
 def _short(model: str) -> str:

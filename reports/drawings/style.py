@@ -40,6 +40,7 @@ RC: dict[str, Any] = {
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
     "legend.frameon": False,
+    "legend.handlelength": 3,
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
     # Letters as wide as the font says, so that text can be highlighted.
@@ -101,11 +102,12 @@ def look(number: int, label: str) -> Look:
 
 
 def legend(figure: Any, axes: Any, columns: int = 3) -> None:
-    """Put the legend of some axes under the figure, where it covers nothing."""
+    """Put the legend of some axes under the figure, which grows for it, so that it covers nothing."""
     handles, names = axes.get_legend_handles_labels()
-    longest = max(map(len, names), default=0)
-    fitting = max(1, min(columns, int(figure.get_size_inches()[0] * 14) // (longest + 8)))
-    figure.legend(handles, names, loc="outside lower center", ncols=min(fitting, len(names) or 1))
+    width, height = figure.get_size_inches()
+    fitting = max(1, min(columns, int(width * 14) // (max(map(len, names)) + 10)))
+    figure.set_size_inches(width, height + 0.17 * (-(-len(names) // fitting) - 1))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(fitting, len(names)))
 
 
 def panels(

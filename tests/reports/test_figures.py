@@ -311,7 +311,8 @@ def named(folder: Path, name: str, **settings: object) -> Path:
     path = folder / name
     path.mkdir(parents=True)
     told = {"model": "org/model", "strategy": "multi", "k": 3, "n": 1, "seed": 0, **settings}
-    record = {"settings": told, "model": {"backend": "hf"}}
+    data = {"name": "ddxsim", "sha256": str(settings.get("data", "0" * 64))}
+    record = {"settings": told, "model": {"backend": "hf"}, "task": data}
     (path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     return path
 
@@ -330,6 +331,13 @@ def test_long_names_become_model_strategy_and_k_and_what_differs(tmp_path: Path)
     ]
     assert list(labels(paths).values()) == [
         "model, multi, k = 3, seed = 0", "model, multi, k = 3, seed = 1", "model, best-of-k, k = 30",
+    ]  # fmt: skip
+
+
+def test_runs_of_other_examples_say_of_which(tmp_path: Path) -> None:
+    paths = [named(tmp_path, "a"), named(tmp_path, "b", data="1234567890")]
+    assert list(labels(paths).values()) == [
+        "a (ddxsim 00000000)", "b (ddxsim 12345678)",
     ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
-"""Reading a YAML file that a user wrote."""
+"""Reading a YAML file that a user wrote, and putting tables of settings over each other."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,13 @@ def read_yaml(path: Path, what: str) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"The {what} {path} is not YAML: {problem}.") from error
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings with changes, table within table."""
+    result = dict(values)
+    for name, change in changes.items():
+        before = result.get(name)
+        both = isinstance(before, Mapping) and isinstance(change, Mapping)
+        result[name] = merged(before, change) if both else change  # type: ignore[arg-type]
+    return result

@@ -17,6 +17,7 @@ from marl_eval.cli.lm_eval import lm_eval_path_command
 from marl_eval.cli.reproduce import reproduce_command
 from marl_eval.cli.run import run_command, score_command
 from marl_eval.cli.show import doctor_command, metrics_command, show_command, tasks_command
+from marl_eval.cli.suite import suite_command
 from marl_eval.cli.train import sft_command, train_command
 from marl_eval.errors import BackendError, StorageError, UserError
 
@@ -64,6 +65,7 @@ app.command("import")(import_command)
 app.command("compare")(compare_command)
 app.command("check")(check_command)
 app.command("baseline")(baseline_command)
+app.command("suite")(suite_command)
 app.command("show")(show_command)
 app.command("tasks")(tasks_command)
 app.command("metrics")(metrics_command)

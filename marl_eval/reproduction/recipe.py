@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marl_eval.errors import UserError
 from marl_eval.training.recipes import read_recipe
+from marl_eval.yaml_file import merged
 
 _MODEL = ConfigDict(extra="forbid", frozen=True)
 
@@ -109,13 +109,3 @@ def read_reproduction(name: str, *, quick: bool) -> Recipe:
         raise UserError(
             f"The recipe {name} is not one of a reproduction: {place}: {first['msg'].lower()}."
         ) from error
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Give settings with changes, table within table."""
-    result = dict(values)
-    for name, change in changes.items():
-        before = result.get(name)
-        both = isinstance(before, Mapping) and isinstance(change, Mapping)
-        result[name] = merged(before, change) if both else change  # type: ignore[arg-type]
-    return result

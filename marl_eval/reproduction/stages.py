@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from marl_eval.errors import UserError
-from marl_eval.reproduction.recipe import Recipe, merged
+from marl_eval.reproduction.recipe import Recipe
 from marl_eval.store import RESULTS
+from marl_eval.yaml_file import merged
 
 RAW, BASE, RUNS, WORDING = "raw", "base", "runs", "wording.txt"
 

@@ -36,6 +36,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 def inert(text: str) -> str:
     """Make text from elsewhere safe for a terminal: control characters become visible codes."""
+    if text.isprintable():
+        return text
     visible = _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
     return visible.encode("utf-8", "backslashreplace").decode("utf-8")
 

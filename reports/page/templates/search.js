@@ -2,13 +2,8 @@
 
 function searchHeads(index, query) {
   const wanted = query.toLowerCase();
-  const found = new Uint8Array(index.count);
-  for (let row = 0; row < index.count; row++) {
-    if (index.ids[row].toLowerCase().includes(wanted) || index.heads[row].toLowerCase().includes(wanted)) {
-      found[row] = 1;
-    }
-  }
-  return found;
+  index.lower ??= index.ids.map((id, row) => `${id}\n${index.heads[row]}`.toLowerCase());
+  return Uint8Array.from(index.lower, (text) => text.includes(wanted));
 }
 
 /* Mark in `found` the examples whose texts hold the query; `tell` hears of each chunk and may stop it. */

@@ -15,6 +15,9 @@ def figures(
     paper: Annotated[
         bool, typer.Option("--paper", help="Draw the figures of the paper, in its form.")
     ] = False,
+    only: Annotated[
+        str | None, typer.Option(help="Names of the figures to draw, with commas.  [default: all]")
+    ] = None,
     example: Annotated[
         str | None,
         typer.Option(help="Id of the example whose overlap is drawn.  [default: a typical one]"),
@@ -24,19 +27,23 @@ def figures(
     from dataclasses import replace
     from functools import partial
 
-    from marl_eval.errors import storage_error
+    from marl_eval.errors import storage_error, unknown
     from marl_eval.reports.drawings import DRAWINGS, PAPER
     from marl_eval.reports.drawings.overlap import draw_overlap
     from marl_eval.reports.drawings.saving import save
 
     drawings = dict(PAPER if paper else DRAWINGS)
     drawings["overlap"] = replace(drawings["overlap"], draw=partial(draw_overlap, example=example))
+    names = list(drawings) if only is None else [name.strip() for name in only.split(",")]
+    for name in names:
+        if name not in drawings:
+            raise unknown("figure", name, drawings)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(out, error) from error
-    made = [name for name, drawing in drawings.items() if save(drawing, runs, out / name)]
+    made = [name for name in names if save(drawings[name], runs, out / name)]
     print(f"{out}: {', '.join(made) or 'nothing to draw in these runs'}", file=sys.stderr)
-    for name, drawing in drawings.items():
+    for name in names:
         if name not in made:
-            print(f"{name}: not drawn, for it needs {drawing.needs}", file=sys.stderr)
+            print(f"{name}: not drawn, for it needs {drawings[name].needs}", file=sys.stderr)

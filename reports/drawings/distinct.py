@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from marl_eval.reports.drawings.curves import point
 from marl_eval.reports.drawings.style import looks, told
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _mean(run: Path) -> str:
 
     metrics = read_results(run).metrics
     one = metrics.get("distinct_answers_of_all", metrics["distinct_answers"])
-    return told(point(one, 0))
+    return told(one)
 
 
 def distinct_answers(run: Path) -> tuple[NDArray[np.int64], int]:

@@ -17,8 +17,8 @@ def labels(runs: Sequence[Path]) -> dict[Path, str]:
     """Name each run once: by its directory, or, where that is long or not unique, by what it is.
 
     What it is: model, strategy and k, then the settings that differ between runs that agree in these.
-    Runs of different examples are told apart by their task and the hash of their data as well, for they cannot be
-    compared. Control characters are made visible.
+    Runs of different examples are told apart by task and hash of the data as well, for they cannot
+    be compared. Control characters are made visible.
     """
     from marl_eval.show import inert
     from marl_eval.store import RunDirectory

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marl_eval.reports.drawings.curves import point
 from marl_eval.reports.drawings.style import looks, told
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ def _head(figure: Any, size: tuple[float, float], label: str, pair: Pair, result
     for place, (name, heading) in enumerate(_TOLD.items()):
         left = 2.0 + 1.33 * place
         write(left, 1, heading)
-        write(left, 2, f"{pair.overlaps[name]:.3f}")
-        write(left, 3, told(point(results.metrics[name], 0)))
+        own = pair.overlaps[name]
+        write(left, 2, "-" if math.isnan(own) else f"{own:.3f}")
+        write(left, 3, told(results.metrics[name]))
 
 
 def _column(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from marl_eval.reports.drawings.curves import point
 from marl_eval.reports.drawings.resampled import (
     LEVEL,
     add_statistics,
@@ -105,9 +104,8 @@ def _panel(axes: Any, look: Look, bins: Reliability) -> None:
 def _told(run: Path, metric: str, count: int, things: str) -> str:
     from marl_eval.results import read_results
 
-    error = point(read_results(run).metrics[metric], 0)
     name = metric.replace("_ece", " ECE").replace("ece", "ECE")
-    return f"{count:,} {things}; {name} {told(error)}"
+    return f"{count:,} {things}; {name} {told(read_results(run).metrics[metric])}"
 
 
 draw_reliability = partial(_draw, metric="ece", things="answers")

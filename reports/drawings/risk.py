@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from marl_eval.reports.drawings.curves import curve, point
+from marl_eval.reports.drawings.curves import curve
 from marl_eval.reports.drawings.style import legend, looks, told
 
 
@@ -19,7 +19,7 @@ def draw_risk(figure: Any, runs: Sequence[Path]) -> bool:
         results = read_results(run)
         points = curve(results, "risk")
         if points:
-            found[run] = look, points, point(results.metrics["aurc"], 0)
+            found[run] = look, points, results.metrics["aurc"]
     if not found:
         return False
     axes = figure.subplots()

@@ -17,7 +17,7 @@ from marl_eval.reports.drawings.labels import labels
 from marl_eval.reports.table.rows import role_of
 
 if TYPE_CHECKING:
-    from marl_eval.reports.drawings.curves import Point
+    from marl_eval.results import MetricResult
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D"]
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), ":"]
@@ -127,9 +127,13 @@ def panels(
     return every[:count]
 
 
-def told(point: Point) -> str:
-    """Write a value with its interval, as short as a figure has room for."""
-    return f"{point.value:.3f} [{point.low:.3f}, {point.high:.3f}]"
+def told(metric: MetricResult) -> str:
+    """Write a value with its interval, if it has them, as short as a figure has room for."""
+    if metric.value is None:
+        return "-"
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]"
 
 
 def titled(axes: Any, label: str, notes: Iterable[str] = ()) -> None:

@@ -101,6 +101,15 @@ def test_the_paper_has_its_five_figures(runs: list[Path], cli: Cli, tmp_path: Pa
     assert names == set(PAPER) - ABSENT
 
 
+def test_only_what_was_named_is_drawn(runs: list[Path], cli: Cli, tmp_path: Path) -> None:
+    assert cli("figures", *runs, "--only", "risk, recall", "--out", tmp_path / "drawn")[0] == 0
+    assert {path.stem for path in (tmp_path / "drawn").iterdir()} == {"risk", "recall"}
+    code, _, err = cli("figures", *runs, "--only", "recal", "--out", tmp_path / "other")
+    assert code == 2
+    assert "no figure 'recal'; did you mean 'recall'" in err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize("name", ["recall", "reliability", "forest"])
 def test_the_same_runs_give_the_same_file(runs: list[Path], name: str) -> None:
     assert as_svg(DRAWINGS[name], runs) == as_svg(DRAWINGS[name], runs)

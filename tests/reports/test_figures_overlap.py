@@ -20,6 +20,7 @@ from marl_eval.reports.drawings.overlap import (
     wrapped,
 )
 from marl_eval.reports.drawings.saving import as_svg
+from marl_eval.results import read_results
 from tests.conftest import Cli
 from tests.runs import completion, example, hand_made, read_scores, said
 
@@ -65,7 +66,10 @@ def test_the_pair_may_be_of_an_example_that_is_named(run: Path) -> None:
 def test_the_command_draws_the_example_that_is_named(run: Path, cli: Cli, tmp_path: Path) -> None:
     drawn = []
     for name in ("q0", "q1"):
-        assert cli("figures", run, "--example", name, "--out", tmp_path / name)[0] == 0
+        assert (
+            cli("figures", run, "--only", "overlap", "--example", name, "--out", tmp_path / name)[0]
+            == 0
+        )
         drawn.append((tmp_path / name / "overlap.svg").read_bytes())
     assert drawn[0] != drawn[1]
     code, _, err = cli("figures", run, "--example", "q9", "--out", tmp_path / "q9")
@@ -108,6 +112,17 @@ def test_exactly_the_words_of_shared_trigrams_are_highlighted(one: str, other: s
     parts = list(highlighted(one, common))
     found = {span for _, span in words if any(a <= span[0] and span[1] <= b for a, b in parts)}
     assert found == wanted
+
+
+def test_texts_too_short_for_four_words_are_drawn_without_their_overlap(tmp_path: Path) -> None:
+    records = [
+        completion(0, f"<think>one two three</think>{said('x')}", sample=sample)
+        for sample in (0, 1)
+    ]
+    path = hand_made(tmp_path / "run", [example("0", "x")], records, members=2, reasoning=True)
+    score(path, resamples=0)
+    assert read_results(path).metrics["overlap_4gram"].value is None
+    assert as_svg(DRAWINGS["overlap"], [path]) is not None
 
 
 @given(st.text(max_size=400))

@@ -26,7 +26,7 @@ def follow(folder: Path, model: str, data: Path) -> None:
             assert not_printed(content, printed) == []
     with (folder / "leaderboard.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert sorted(row["strategy"] for row in rows) == ["best-of-k", "multi", "single"]
+    assert sorted(row["strategy"] for row in rows) == ["best-of-k", "multi"]
 
 
 def test_the_guide_does_what_it_says_with_a_tiny_model(tmp_path: Path) -> None:

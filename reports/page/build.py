@@ -161,7 +161,7 @@ def _page(
         finalize=_finalize,
     )
     # What stands in the page as it is: our own files, JSON that cannot end its element, and base64.
-    text = environment.get_template("page.html").render(
+    text: str = environment.get_template("page.html").render(
         policy=Markup(_policy(css, script, folder is not None, live is not None)),
         css=Markup(css),
         script=Markup(script),

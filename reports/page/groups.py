@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -49,10 +49,10 @@ class Group:
     heads: list[str]
 
 
-def make_groups(
-    runs: Sequence[Path], so_far: dict[Path, tuple[int, int]] | None = None
-) -> list[Group]:
+def make_groups(runs: Sequence[Path], so_far: Mapping[Path, tuple[int, int]]) -> list[Group]:
     """Put scored runs on the same examples (id, question and gold answers) together.
+
+    ``so_far`` tells of the runs that still go on; see ``Member``.
 
     Raises:
         UserError: if one is not a scored run, or its examples are damaged.
@@ -61,7 +61,7 @@ def make_groups(
     for path, name in zip(runs, names(runs), strict=True):
         results, record = read_results(path), RunDirectory(path).read_run()
         contents, heads = _contents(path)
-        going = (so_far or {}).get(path)
+        going = so_far.get(path)
         for group, known in groups:
             if known == contents:
                 place = {id_: row for row, id_ in enumerate(contents)}

@@ -35,8 +35,9 @@ def draw_tokens(figure: Any, runs: Sequence[Path]) -> bool:
     """
     from marl_eval.store import RunDirectory
 
-    models = [run for run in runs if role_of(RunDirectory(run).read_run()) == "model"]
-    curves = {run: found for run in models or runs if (found := token_curve(run)) is not None}
+    curves = {run: found for run in runs if (found := token_curve(run)) is not None}
+    models = [run for run in curves if role_of(RunDirectory(run).read_run()) == "model"]
+    curves = {run: curves[run] for run in models or curves}
     if not curves:
         return False
     axes = figure.subplots()

@@ -86,7 +86,8 @@ def main_metrics(rows: Sequence[Row]) -> list[str]:
     common = set.intersection(*points) if points else set()
     sizes = {row.columns["k"] for row in models}
     names = ["recall"]
-    names += [f"recall@{max(common):g}"] if common else []
+    # At the size of every set it would be recall again.
+    names += [f"recall@{max(common):g}"] if common and sizes != {max(common)} else []
     names += [f"hit@{size}" if size != 1 else "pass@1" for size in sizes if len(sizes) == 1]
     names += [
         "precision", "distinct_answers", "multi_brier", "ece", "set_brier", "tokens_per_example",

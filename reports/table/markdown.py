@@ -55,9 +55,13 @@ def _cell(cell: Cell) -> str:
 
 
 def _plain(text: str) -> str:
-    """Write text so that nothing in it is markup: each part that may be as code."""
-    words = text.split(" ")
-    return " ".join(code(word) if _NOT_PLAIN.search(word) else word for word in words)
+    """Write text so that nothing in it is markup: each word that may be as code."""
+    return " ".join(map(_word, text.split(" ")))
+
+
+def _word(word: str) -> str:
+    bare = word.rstrip(".,:;")
+    return code(bare) + word[len(bare) :] if _NOT_PLAIN.search(bare) else word
 
 
 def code(text: str) -> str:

@@ -243,6 +243,8 @@ def test_recall_at_the_most_answers_that_all_models_gave_stands_beside_recall() 
 
     section = board_of(row("multi", curve(3, 6, 30)), row("pool", curve(1, 2, 3, 6), k=6))
     assert list(section.better) == ["recall", "recall@6"]
+    same = board_of(row("one", curve(1, 2, 3)), row("other", curve(3, 6)))
+    assert list(same.better) == ["recall"]
     assert any("differ in k" in note for note in section.notes)
     alone = board_of(row("multi", curve(3, 6)), row("once", {"recall": result((0.5, 0.4, 0.6))}))
     assert list(alone.better) == ["recall"]

@@ -14,10 +14,8 @@ from typing import Literal
 
 from marl_eval.reports.table.csv_text import SCHEMA_VERSION, Cells, cell, row_cells, to_csv
 from marl_eval.reports.table.ranks import ranks
-from marl_eval.reports.table.rows import Row, group_of
+from marl_eval.reports.table.rows import KEY, Row, group_of
 
-_KEY = ("identity", "parsing")
-"""What two rows have in common that are one: the same run, read equally strictly."""
 _NEEDED = (
     "schema_version",
     "rank",
@@ -27,13 +25,13 @@ _NEEDED = (
     "task",
     "split",
     "data_sha256",
-    *_KEY,
+    *KEY,
 )
 
 
 def unique(rows: Sequence[Row]) -> list[Row]:
     """Leave out a row that stands there again later: a run given twice, or its copy."""
-    return list({_key(row_cells(row)): row for row in rows}.values())
+    return list({row.key: row for row in rows}.values())
 
 
 def append(path: Path, rows: Sequence[Row]) -> int:
@@ -59,7 +57,7 @@ def append(path: Path, rows: Sequence[Row]) -> int:
 
 
 def _key(cells: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(cells[name] for name in _KEY)
+    return tuple(cells[name] for name in KEY)
 
 
 @contextmanager

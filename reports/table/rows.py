@@ -26,6 +26,8 @@ _SETTINGS = [
     "confidence", "reasoning", "analysis", "temperature", "top_p", "max_tokens", "seed", "limit",
     "shots", "force_answer", "logprobs",
 ]  # fmt: skip
+KEY = ("identity", "parsing")
+"""The columns in which two rows agree that are one: the same run, read equally strictly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Row:
         """What rows have in common that may be compared: the task and its very examples."""
         return group_of(self.columns)
 
+    @property
+    def key(self) -> tuple[Column, ...]:
+        """What makes this row one with another."""
+        return tuple(self.columns[name] for name in KEY)
+
 
 def group_of(columns: Mapping[str, Any]) -> tuple[Any, ...]:
     """Give what rows that may be compared have in common."""
@@ -82,9 +89,11 @@ def make_rows(runs: Sequence[Path], by: str | None = None) -> list[Row]:
         name = headline(metrics) if by is None else by
         if name is None:
             continue
-        found = ranks([one.get(name) for one in metrics])
-        for place, rank in zip(places, found, strict=True):
-            rows[place] = replace(rows[place], rank=rank, ranked_by=name)
+        # A run that is given twice is ahead of others once.
+        once = {rows[place].key: rows[place].metrics.get(name) for place in places}
+        found = dict(zip(once, ranks(list(once.values())), strict=True))
+        for place in places:
+            rows[place] = replace(rows[place], rank=found[rows[place].key], ranked_by=name)
     return rows
 
 

@@ -96,6 +96,11 @@ def test_models_are_ranked_among_models_and_references_are_not(
     assert good.low > bad.high
 
 
+def test_a_run_given_twice_puts_others_back_once(models: list[Path]) -> None:
+    bad, good = models
+    assert [one.rank for one in make_rows([good, bad, good])] == [1, 2, 1]
+
+
 def test_rows_of_other_examples_are_ranked_apart(models: list[Path], tmp_path: Path) -> None:
     other = run(tmp_path / "other", model="reference:random", limit=40).path
     rows = make_rows([*models, as_model(other, "other")])

@@ -10,7 +10,6 @@ from typing import Any
 from marl_eval.catalogue import Entry, catalogue
 from marl_eval.comparison import Comparison, Difference, compare
 from marl_eval.errors import UserError
-from marl_eval.metric import Metric
 from marl_eval.reports.page.groups import Group, Member
 from marl_eval.reports.table.rows import Row, make_rows
 from marl_eval.results import MetricResult
@@ -221,15 +220,10 @@ def about(name: str, curve: str | None) -> str | None:
     return None if entry is None else f"about-{entry.name.replace('@', '-at-')}"
 
 
-def explanations(names: Mapping[str, str | None]) -> list[tuple[str, Entry, str]]:
-    """Give id, entry and range of what explains each of some metrics, given with their curves."""
+def explanations(names: Mapping[str, str | None]) -> list[tuple[str, Entry]]:
+    """Give id and entry of what explains each of some metrics, given with their curves."""
     found = {entry.name: entry for n, c in names.items() if (entry := _entry(n, c)) is not None}
-    return [(about(name, None) or "", entry, _range(entry.metric)) for name, entry in found.items()]
-
-
-def _range(metric: Metric) -> str:
-    low, high = metric.bounds
-    return f"[{low:g}, {high:g}]"
+    return [(about(name, None) or "", entry) for name, entry in found.items()]
 
 
 @cache

@@ -320,6 +320,9 @@ def test_a_printed_page_has_the_open_example_and_no_controls(chromium: Any, page
         printed = ["#summary", "#board-0", "figure", ".versus table", "#example .completion"]
         assert [part for part in printed if not visible(part)] == []
         assert [part for part in (".top", "#filters", "#list", ".tools") if visible(part)] == []
+        # The width of a sheet of paper.
+        tab.page.set_viewport_size({"width": 720, "height": 1000})
+        assert tab.page.evaluate("document.documentElement.scrollWidth") == 720
 
 
 CONTRAST = """

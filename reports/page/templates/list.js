@@ -57,7 +57,10 @@ class List {
     const row = this.rows[place];
     const element = make("div", {
       class: "row", role: "option", id: `row-${place}`, "aria-posinset": place + 1, "aria-setsize": this.rows.length,
-      onclick: () => this.select(place),
+      onclick: () => {
+        this.select(place);
+        chosenByPress();
+      },
     },
     make("div", { class: "first" }, make("span", { class: "id" }, this.index.ids[row]), ...this.pills(row)),
     make("span", { class: "head" }, this.index.heads[row]));

@@ -69,6 +69,9 @@ function writeControls() {
   $("run").disabled = runs.length === 1;
   $("pair").hidden = runs.length === 1 || !runs.some((run) => run.graded);
   if ($("group")) $("group").value = state.group;
+  const shown = runs.slice(0, PILLS).map((run) => run.name).join(", ");
+  $("legend").textContent = !runs.some((run) => run.graded) ? ""
+    : `The numbers beside an example are the gold answers that a run names, of how many there are${runs.length > 1 ? `; in this order: ${shown}` : ""}.`;
   $("query").value = state.query;
   $("sort").replaceChildren(...Object.entries(ORDERS).map(([name, order]) => make("option", { value: name }, order.label)));
   $("sort").value = state.sort;
@@ -99,6 +102,8 @@ function refresh() {
     if (place) place.textContent = count.toLocaleString("en");
   }
   writeAddress();
+  const note = $("example").querySelector(".bar + .notice");
+  if (note) note.hidden = list.at >= 0;
 }
 
 async function search() {
@@ -141,6 +146,11 @@ function choose(chosen) {
   return showExample();
 }
 
+/* Where the example stands below the list, a press on a row goes there. */
+function chosenByPress() {
+  if (innerWidth <= 800) $("example").scrollIntoView();
+}
+
 async function showExample() {
   const mine = row;
   const group = state.group;
@@ -156,11 +166,14 @@ async function showExample() {
     parts = [make("p", { class: "notice" }, error.message)];
   }
   if (mine !== row || group !== state.group) return;
+  const listed = list.at >= 0 && list.rows[list.at] === row;
   const link = make("a", { href: linkTo(row), onclick: copyLink }, "Link to this example");
   box.replaceChildren(make("div", { class: "bar" },
     make("h2", { id: "example-title" }, index.ids[row]), link,
     make("button", { type: "button", onclick: () => list.step(-1), "aria-label": "Previous example" }, "↑ previous"),
-    make("button", { type: "button", onclick: () => list.step(1), "aria-label": "Next example" }, "↓ next")), ...parts);
+    make("button", { type: "button", onclick: () => list.step(1), "aria-label": "Next example" }, "↓ next"),
+    make("button", { type: "button", class: "back", onclick: () => $("list").scrollIntoView({ block: "center" }) }, "list")),
+  make("p", { class: "notice", hidden: listed }, "The filters leave this example out of the list."), ...parts);
   box.dataset.example = index.ids[row];
 }
 
@@ -237,7 +250,7 @@ function wire() {
   $("clear").addEventListener("click", () => {
     Object.assign(state, START, { group: state.group, overlap: state.overlap });
     writeControls();
-    search();
+    search().then(showExample);
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -19,7 +19,7 @@ _DPI = 200
 def as_svg(drawing: Drawing, runs: Sequence[Path]) -> str | None:
     """Draw scored runs; give the text of an SVG file, None if there is nothing to draw."""
     with _drawn(drawing, runs) as figure:
-        return None if figure is None else _svg(figure).decode()
+        return None if figure is None else _svg(figure, drawing.title).decode()
 
 
 def save(drawing: Drawing, runs: Sequence[Path], path: Path) -> bool:
@@ -33,7 +33,7 @@ def save(drawing: Drawing, runs: Sequence[Path], path: Path) -> bool:
     with _drawn(drawing, runs) as figure:
         if figure is None:
             return False
-        write_whole(path.with_name(f"{path.name}.svg"), _svg(figure))
+        write_whole(path.with_name(f"{path.name}.svg"), _svg(figure, drawing.title))
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
         write_whole(path.with_name(f"{path.name}.png"), buffer.getvalue())
@@ -52,7 +52,7 @@ def _drawn(drawing: Drawing, runs: Sequence[Path]) -> Iterator[Any]:
         yield figure if drawing.draw(figure, runs) else None
 
 
-def _svg(figure: Any) -> bytes:
+def _svg(figure: Any, title: str) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
     return buffer.getvalue()

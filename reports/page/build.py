@@ -170,6 +170,7 @@ def _page(
         golds=[_mean_golds(group) for group in groups],
         figures=[_figures(group) for group in groups],
         comparisons=[tables.comparisons(group, resamples) for group in groups],
+        equal_terms=tables.EQUAL_TERMS,
         explanations=tables.explanations(tables.names_of(groups)),
         live=live,
         number=number,
@@ -193,6 +194,7 @@ def _run(member: Member) -> dict[str, Any]:
     return {
         "name": member.name,
         "trouble": tables.trouble(member),
+        "form": member.record["format"].get("form", "short"),
         "k": shape.k,
         "sets": shape.sets,
         "members": shape.members,

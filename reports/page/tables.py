@@ -30,6 +30,17 @@ HEADLINES = {
 }
 """The metrics of the leaderboard and of a comparison's first table, and what they are headed."""
 
+EQUAL_TERMS = {
+    "tokens_at_equal_recall": (
+        "Generated tokens of a question at the highest recall that both runs reach."
+    ),
+    "recall_at_equal_tokens": "Recall at the most tokens of a question that both runs spend.",
+    "recall_area_at_equal_tokens": (
+        "Mean height of the curve of recall against tokens, up to the most tokens that both spend."
+    ),
+}
+"""What a comparison tells besides metrics; see ``marl_eval.comparison.EQUAL_TERMS``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -216,6 +227,8 @@ def remarks(member: Member) -> list[str]:
 
 def about(name: str, curve: str | None) -> str | None:
     """Give the id of the explanation of a metric; None if it is not in the catalogue."""
+    if name in EQUAL_TERMS:
+        return f"about-{name}"
     entry = _entry(name, curve)
     return None if entry is None else f"about-{entry.name.replace('@', '-at-')}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from marl_eval.comparison import compare
+from marl_eval.comparison import EQUAL_TERMS, compare
 from marl_eval.reports.page import build
 from marl_eval.results import read_results
 from marl_eval.run import score
@@ -214,3 +214,7 @@ def test_the_command_writes_the_page(cli: Cli, runs: dict[str, Path], tmp_path: 
     code, out, err = cli("report", runs["elsewhere"], "--html", tmp_path / "own.html")
     assert (code, out, err.strip()) == (0, "", str(tmp_path / "own.html"))
     assert "elsewhere" in Reader(tmp_path / "own.html").texts["summary"]
+
+
+def test_what_a_comparison_tells_besides_metrics_is_explained() -> None:
+    assert list(build.tables.EQUAL_TERMS) == list(EQUAL_TERMS)

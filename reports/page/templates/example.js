@@ -10,7 +10,7 @@ function renderExample(group, index, row, example, state) {
   const runs = about.groups[group].runs;
   const parts = [
     make("h3", {}, "Question"),
-    make("p", { class: "text question", dir: "auto" }, ...long(example.question)),
+    make("p", { class: runs[0].form === "program" ? "text question code" : "text question", dir: "auto" }, ...long(example.question)),
     ...goldList(example, runs),
     make("h3", {}, runs.length === 1 ? "What the run wrote" : "What each run wrote"),
   ];

@@ -60,7 +60,7 @@ function writeAddress() {
 function writeControls() {
   const runs = about.groups[state.group].runs;
   const options = (first) => [make("option", { value: "-1" }, first), ...runs.map((run, number) => make("option", { value: number }, run.name))];
-  $("run").replaceChildren(...options("any run"));
+  $("run").replaceChildren(...(runs.length === 1 ? [make("option", { value: "-1" }, runs[0].name)] : options("any run")));
   $("covered").replaceChildren(...options("choose a run"));
   $("uncovered").replaceChildren(...options("choose a run"));
   $("run").value = state.run;

@@ -208,10 +208,11 @@ def _side(one: Difference, base: str, other: str) -> tuple[str, str]:
 
 def trouble(member: Member) -> str:
     """Say what must stand beside every number of a run; empty if every request was answered."""
+    errors = member.results.errors
     if member.so_far is not None:
         done, total = member.so_far
-        return f"so far: {done:,} of {total:,} requests"
-    errors = member.results.errors
+        failed = f", of which {errors.failed:,} failed" if errors.failed else ""
+        return f"so far: {done:,} of {total:,} requests{failed}"
     parts = [f"{errors.failed:,} failed"] if errors.failed else []
     parts += [f"{errors.missing:,} missing"] if errors.missing else []
     return f"{' and '.join(parts)} of {member.results.requests:,} requests" if parts else ""

@@ -27,7 +27,7 @@ PAYLOADS = [
     "{{ 7 * 7 }}{% raw %} ${window.pwned = 8} `;window.pwned = 8;//",
     "javascript:window.pwned=9",
     "\u2028window.pwned = 10\u2029",
-    "right \u202e left \u2066 isolated \u202d over \u200f mark",
+    "right \u202e left \u2066 isolated \u202d over \u200f mark \u061c",
     "escape \x1b[31m red \x07 bell \x9b C1 \r return",
     '=HYPERLINK("http://example.com")',
     "]]>--><math><mtext></form><form><mglyph><style></math><img src onerror=window.pwned=11>",
@@ -96,7 +96,7 @@ def test_the_payloads_run_in_a_page_that_does_not_escape_them(chromium: Any) -> 
 def visible(text: str) -> str:
     """Write a text as it must be shown, worked out apart from the code under test."""
     told = {"\u202e": "\\x202e", "\u2066": "\\x2066", "\u202d": "\\x202d", "\u200f": "\\x200f"}
-    told |= {"\x1b": "\\x1b", "\x07": "\\x07", "\x9b": "\\x9b", "\r": "\\x0d"}
+    told |= {"\u061c": "\\x61c", "\x1b": "\\x1b", "\x07": "\\x07", "\x9b": "\\x9b", "\r": "\\x0d"}
     return "".join(told.get(character, character) for character in text)
 
 
@@ -147,7 +147,17 @@ def test_the_file_holds_no_text_that_a_browser_or_a_terminal_would_act_on(
         text = file.read_text(encoding="utf-8")
         assert "<script>window" not in text
         assert "<img src=x" not in text
-        for mark in ("\u202e", "\u2066", "\x1b", "\x07", "\x9b", "\u2028", "\u2029", "\r"):
+        for mark in (
+            "\u061c",
+            "\u202e",
+            "\u2066",
+            "\x1b",
+            "\x07",
+            "\x9b",
+            "\u2028",
+            "\u2029",
+            "\r",
+        ):
             assert mark not in text, f"{file.name}: {mark!r}"
 
 

@@ -27,7 +27,8 @@ function renderExample(group, index, row, example, state) {
 }
 
 function goldList(example, runs) {
-  if (!example.gold.length) return [make("h3", {}, "Gold answers"), make("p", { class: "quiet" }, "None: nothing here is right or wrong.")];
+  if (!example.gold.length) return [make("h3", {}, "Gold answers"), make("p", { class: "quiet" },
+    runs.some((run) => run.graded) ? "None: no answer to this question is right." : "None: nothing here is right or wrong.")];
   return [
     make("h3", {}, "Gold answers"),
     make("ol", { class: "gold", start: "0" }, ...example.gold.map((gold, place) => {

@@ -1,9 +1,9 @@
 """Measure a training step against TRL's own, with the same model and batch, in one run.
 
 TRL's step is that of its ``GRPOTrainer`` with a constant reward; ours has the project's questions,
-generations and rewards. Both generate exactly as many tokens: the model hardly ever ends within so few.
-Each runs in a process of its own, whose peak memory is told; they take turns. Needs MARL_EVAL_SMOLLM2,
-the folder of its checkpoint.
+generations and rewards. Both generate exactly as many tokens: the checkpoint is copied so
+that it does not end before. Each runs in a process of its own, whose peak memory is told; they take
+turns. Needs MARL_EVAL_SMOLLM2, the folder of its checkpoint.
 
     MARL_EVAL_SMOLLM2=DIR python benchmarks/training.py [--rounds 2] [--steps 4]
 """
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -100,10 +101,23 @@ def make(who: str, model: str, out: Path, steps: int) -> tuple[Any, list[float]]
     return trainer, spent
 
 
+def never_ending_copy(model: Path, copy: Path) -> Path:
+    """Copy a checkpoint without the embedding of its end token, which it then hardly ever writes."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, copy)
+    end = json.loads((copy / "config.json").read_text())["eos_token_id"]
+    weights = load_file(copy / "model.safetensors")
+    weights["model.embed_tokens.weight"][end] = 0
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    return copy
+
+
 def measure(who: str, model: str, steps: int) -> None:
     """Train a few steps and print what they took, without the first."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer, spent = make(who, model, Path(folder) / "out", steps)
+        never_ending = never_ending_copy(Path(model), Path(folder) / "model")
+        trainer, spent = make(who, str(never_ending), Path(folder) / "out", steps)
         trainer.train()
         seen = [line for line in trainer.state.log_history if "step_time" in line]
     told = {
@@ -162,6 +176,8 @@ def main() -> None:
     step = {who: median(s for one in runs for s in one["steps"]) for who, runs in found.items()}
     memory = {who: max(one["memory_mib"] for one in runs) for who, runs in found.items()}
     tokens = {who: {t for one in runs for t in one["tokens"]} for who, runs in found.items()}
+    if tokens["ours"] != tokens["trl"]:
+        sys.exit(f"training: the two made unequal numbers of tokens: {tokens}")
     rewards = max(
         median(s for one in found["ours"] for s in one["rewards"]), well_formed_seconds(model)
     )

@@ -14,6 +14,7 @@ from marl_eval.errors import UserError
 from marl_eval.suite import SUITES, make_suite, read_suite, runs_of
 from tests.conftest import Cli
 
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SUITE: dict[str, Any] = {
     "settings": {"resamples": 50, "task_args": {"examples": 20, "conditions": 6}},
     "tasks": {"patients": {"task": "ddxsim"}, "others": {"task": "ddxsim", "task_args": {"seed": 1}}},
@@ -153,6 +154,22 @@ def test_the_paper_s_suite_asks_as_published() -> None:
         assert (one.settings.temperature, one.settings.max_tokens) == (0.7, 1536)
         assert (one.settings.seed, one.settings.limit) == (42, 5000)
         assert one.settings.layout.samples == generations[one.settings.strategy.value]
+
+
+def test_the_paper_s_tasks_are_asked_of_their_real_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"the real data is not at {SHARED}")
+    monkeypatch.setenv("MARL_EVAL_DATA", str(SHARED))
+    suite = read_suite(Path("paper"))
+    models = {name: suite.models[name] for name in ("gold", "guess")}
+    few = {**suite.settings, "limit": 3, "resamples": 50}
+    small = suite.model_copy(update={"settings": few, "models": models, "compare": []})
+    small.reports.pop("figures")
+    made = make_suite(small, tmp_path)
+    assert (made.failed, made.incomplete, len(made.runs)) == ({}, [], 6)
+    assert (tmp_path / "report.html").exists()
 
 
 def test_the_shipped_suites_are_found_by_name() -> None:

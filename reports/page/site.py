@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,16 +51,19 @@ class Site:
     def follow(self, seconds: float, stop: threading.Event) -> None:
         """Look every so many seconds whether there is more, until told to stop.
 
-        What goes wrong is told on the page, which stays as it was; the next look tries again.
+        What goes wrong is told on the page, which stays as it was; the next look tries again. After a
+        page that took long comes a longer pause, so that the run itself keeps most of the machine.
         """
-        while self.state.going and not stop.wait(seconds):
-            state = self.state
+        pause = seconds
+        while self.state.going and not stop.wait(pause):
+            state, started = self.state, time.monotonic()
             try:
                 if self._grown():
                     self.state = self._made(state.version + 1)
                     _remove(self._folder, state.version + 1 - _KEPT)
             except (UserError, StorageError) as error:
                 self.state = State(state.version, state.page, state.going, str(error))
+            pause = max(seconds, 3 * (time.monotonic() - started))
 
     def _grown(self) -> bool:
         """Take in what is new of each run that goes on; say whether there is anything."""

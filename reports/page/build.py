@@ -73,6 +73,7 @@ def write_page(
         )
     temporary = folder.with_name(f".{folder.name}.new")
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         inside = _write_data(groups, temporary)
         shutil.rmtree(folder, ignore_errors=True)
         if inside is None:

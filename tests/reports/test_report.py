@@ -211,9 +211,10 @@ def test_a_run_that_is_not_scored_is_refused_with_the_command_that_scores_it(
 
 @pytest.mark.usefixtures("one_figure")
 def test_the_command_writes_the_page(cli: Cli, runs: dict[str, Path], tmp_path: Path) -> None:
-    code, out, err = cli("report", runs["elsewhere"], "--html", tmp_path / "own.html")
-    assert (code, out, err.strip()) == (0, "", str(tmp_path / "own.html"))
-    assert "elsewhere" in Reader(tmp_path / "own.html").texts["summary"]
+    page = tmp_path / "new folder" / "own.html"
+    code, out, err = cli("report", runs["elsewhere"], "--html", page)
+    assert (code, out, err.strip()) == (0, "", str(page))
+    assert "elsewhere" in Reader(page).texts["summary"]
 
 
 def test_what_a_comparison_tells_besides_metrics_is_explained() -> None:

@@ -18,7 +18,8 @@ SHIPPED = [
     "model.safetensors", "tokenizer.json", "tokenizer_config.json",
 ]  # fmt: skip
 BY_FILE = ["-n", "auto", "--dist", "loadfile"]
-"""One process a core, each file of tests in one of them."""
+"""One process a core, each file of tests in one of them; and so one thread in each."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
 def install(session: nox.Session, *what: str) -> None:
@@ -43,7 +44,7 @@ def typecheck(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     install(session, "-e", ".[code,docs,hf,lm-eval,ray,test,train]")
-    session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs)
+    session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -62,7 +63,7 @@ def integration(session: nox.Session) -> None:
     install(session, "-e", ".[code,hf,lm-eval,ray,test,train]")
     if "MARL_EVAL_SMOLLM2" not in os.environ:
         session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
-    session.run("pytest", "-m", "integration", *session.posargs)
+    session.run("pytest", "-m", "integration", *BY_FILE, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session

@@ -2,7 +2,8 @@
 
 With several seeds a difference is that of the mean over trainings, d, with the interval
 d +- t(0.975, s - 1) sd / sqrt(s) over s seeds: a claim about training is about trainings, not examples.
-With one seed the interval is that of resampled examples, and tells nothing of other trainings.
+With one seed the interval is that of resampled examples, and tells nothing of other trainings. Where the
+metric leaves out more than half of a run's answers, such as those without a confidence, nothing is shown.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan, sqrt
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Literal
 
@@ -18,8 +20,10 @@ from scipy.stats import t as student
 from marl_eval.comparison import compare
 from marl_eval.reproduction.recipe import Claim, Contrast
 from marl_eval.reproduction.stages import Place
+from marl_eval.results import read_results
 from marl_eval.store import RESULTS
 
+_ENOUGH = 0.5
 Verdict = Literal["holds", "does not hold", "not shown"]
 
 
@@ -79,6 +83,7 @@ def _tested(claim: Claim, contrast: Contrast, places: Sequence[Place]) -> Tested
         (one,) = found
         low, high = (nan if end is None else end for end in (one.low, one.high))
         over = "examples of one training"
+    share = min(_share(run, contrast.metric) for pair in pairs for run in pair)
     return Tested(
         *told,
         fmean(one.first or 0.0 for one in found),
@@ -88,8 +93,15 @@ def _tested(claim: Claim, contrast: Contrast, places: Sequence[Place]) -> Tested
         high,
         over,
         differences,
-        verdict(low, high, contrast.second_is),
+        verdict(low, high, contrast.second_is) if share >= _ENOUGH else "not shown",
+        "" if share >= _ENOUGH else f"one rests on {share:.1%} of its answers",
     )
+
+
+def _share(run: Path, metric: str) -> float:
+    """Give the share of the answers asked for that a metric rests on."""
+    found = read_results(run).metrics.get(metric)
+    return 1.0 if found is None or found.share is None else found.share
 
 
 def verdict(low: float, high: float, side: str) -> Verdict:

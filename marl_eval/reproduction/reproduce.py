@@ -131,7 +131,11 @@ def _concluded(folder: Path, places: Sequence[Place]) -> Reproduced:
     write_whole(folder / "claims.json", dump_json(as_json(tested)))
     write_whole(folder / "claims.md", ("\n".join(as_markdown(tested)) + "\n").encode())
     made = [
-        [place.run_folder(name) for name in recipe.comparison.runs if place.run_folder(name).exists()]
+        [
+            place.run_folder(name)
+            for name in recipe.comparison.runs
+            if place.run_folder(name).exists()
+        ]
         for place in places
     ]
     for name, wanted in recipe.reports.items():

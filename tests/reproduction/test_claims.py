@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import nan, sqrt
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from marl_eval.reproduction.claims import as_json, as_markdown, examine_claims, verdict
 from marl_eval.reproduction.recipe import Claim, Comparison, Contrast, Recipe
 from marl_eval.reproduction.stages import Place
-from marl_eval.run import evaluate
+from marl_eval.run import evaluate, score
 
 CLAIM = Claim(
     claim="An oracle knows more",
@@ -92,3 +93,20 @@ def test_the_tables_have_a_row_for_each_contrast_and_no_nan(tmp_path: Path) -> N
     assert len(rows) == 2 + 4
     assert "**not shown** (these runs were not made)" in rows[-1]
     assert as_json(found)[-1]["difference"] is None
+
+
+def test_nothing_is_shown_by_a_metric_that_leaves_out_most_answers(tmp_path: Path) -> None:
+    (place,) = places(tmp_path, 1)
+    claim = Claim(
+        claim="Confidences are better",
+        tests=[Contrast(metric="ece", first="random", second="oracle", second_is="higher")],
+    )
+    (whole,) = examine_claims([claim], [place])
+    assert (whole.verdict, whole.reason) == ("holds", "")
+    silent = place.run_folder("random") / "completions/part-0.jsonl"
+    lines = silent.read_text().splitlines(keepends=True)
+    cut = [re.sub("<confidence[23]>.*?</confidence[23]>", "", line) for line in lines]
+    silent.write_text("".join(cut))
+    score(place.run_folder("random"), resamples=0)
+    (part,) = examine_claims([claim], [place])
+    assert (part.verdict, part.reason) == ("not shown", "one rests on 33.3% of its answers")

@@ -1,0 +1,47 @@
+"""A folder of a reproduction keeps the recipe that it was begun with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marl_eval.errors import UserError
+from marl_eval.reproduction.recipe import Recipe, read_reproduction
+from marl_eval.reproduction.reproduce import see_that_it_is_the_same
+from marl_eval.reproduction.stages import Place
+
+
+def begun(folder: Path, *, quick: bool = False, **changes: Any) -> None:
+    recipe = read_reproduction("miniature-ddxsim", quick=quick)
+    changed = Recipe.model_validate(recipe.model_dump() | changes)
+    see_that_it_is_the_same(Place(changed, folder, 0, 1))
+
+
+def test_the_same_recipe_goes_on(tmp_path: Path) -> None:
+    begun(tmp_path)
+    begun(tmp_path)
+
+
+def test_a_quick_reproduction_does_not_go_into_a_whole_one(tmp_path: Path) -> None:
+    begun(tmp_path)
+    with pytest.raises(UserError, match=r"(?s)another recipe.*train\.trl\.max_steps: 320 there, 4"):
+        begun(tmp_path, quick=True)
+
+
+def test_another_wording_is_refused(tmp_path: Path) -> None:
+    begun(tmp_path)
+    with pytest.raises(UserError, match="wording"):
+        begun(tmp_path, wording="Please: {question}")
+
+
+def test_claims_and_reports_may_change_and_runs_may_be_added(tmp_path: Path) -> None:
+    begun(tmp_path)
+    comparison = read_reproduction("miniature-ddxsim", quick=False).comparison.model_dump()
+    comparison["claims"] = []
+    comparison["runs"]["more"] = {"model": "base", "run": {"strategy": "single"}}
+    begun(tmp_path, comparison=comparison, reports={})
+    comparison["runs"]["more"]["run"]["strategy"] = "multi"
+    with pytest.raises(UserError, match=r"runs\.more\.run\.strategy: 'single' there, 'multi' now"):
+        begun(tmp_path, comparison=comparison)

@@ -29,7 +29,7 @@ from marl_eval.metric import Array, Metric
 from marl_eval.money import Price
 from marl_eval.plugins import load_metric_families
 from marl_eval.recall_curve import curve, recall_and_tokens
-from marl_eval.results import _interval
+from marl_eval.results import interval_of
 from marl_eval.samples import generations_drawn
 from marl_eval.score_table import MISSING, OVERLAPS, SET, ScoreTable, Shape, every, ranks
 from marl_eval.score_table import set_confidence as confidence_of_sets
@@ -210,7 +210,7 @@ def simulated_runs(
             total = totals[metric.statistics]
             value = float(metric.finish(total.sums))
             if np.isfinite(value):
-                ends = [_interval(metric, total, value, resamples, method) for method in METHODS]
+                ends = [interval_of(metric, total, value, resamples, method) for method in METHODS]
                 found[metric.name] = value, [(low, high) for low, high, _ in ends]
         tell_progress(f"{examples} examples", run + 1, runs)
         yield found

@@ -1,6 +1,6 @@
 """Time and memory of the report of a large run, and how fast it is to look at.
 
-    python -m benchmarks.report [--examples 100000] [--runs 1] [--keep FOLDER]
+    python benchmarks/report.py [--examples 100000] [--runs 1] [--keep FOLDER]
 
 Each example has one completion of 1.5 KB with three answers; one in ten has something to forgive.
 Building is measured from the scored run to the page on disk, in a process of its own. In Chromium, from
@@ -20,7 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scoring import completion, peak_memory
+from scoring import completion, peak_memory
+
 from marl_eval.lines import Appender
 from marl_eval.run import score
 from marl_eval.store import RUN, RunDirectory, dump_json

@@ -19,7 +19,7 @@ from marl_eval.store import RunDirectory
 WRONG, REPEATS, MALFORMED, FAILED, MISSED = 1, 2, 4, 8, 16
 """Bits of an example: no answer is right; an answer repeats another of its set; a generation deviates
 from the format; a request failed or is missing; a gold answer is not covered. The sets that a failed
-request spoiled count for none of the others."""
+request spoiled count for none of the others; how their generations were written still does."""
 
 _BITS = 32
 

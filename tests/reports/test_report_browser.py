@@ -155,6 +155,25 @@ def test_a_filter_lists_the_examples_that_it_names(
         assert listed(tab) == 40
 
 
+def test_an_answer_as_confident_as_the_level_is_over_confident(
+    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The number of 32 bits nearest to 0.9 is less than that of 64.
+    monkeypatch.setattr(build, "DRAWINGS", {})
+    path = hand_made(
+        tmp_path / "run",
+        [example(name, "cat") for name in ("at", "below")],
+        [completion(0, said("cow", q=[0.9])), completion(1, said("cow", q=[0.899]))],
+        k=1,
+        confidence=True,
+    )
+    score(path, resamples=RESAMPLES)
+    build.write_page([path], tmp_path / "page.html", resamples=RESAMPLES)
+    with opened(chromium, tmp_path / "page.html", "#sure=0.9") as tab:
+        tab.settled()
+        assert tab.texts("#rows .id") == ["at"]
+
+
 def test_examples_covered_by_one_run_and_not_by_another_are_listed(
     chromium: Any, page: Path, runs: list[Path]
 ) -> None:

@@ -23,7 +23,8 @@ const ROWS = 2 ** 21;
 function passes(run, row, state) {
   const bits = run.bits[row];
   for (const name in BITS) if (state[name] && !(bits & BITS[name])) return false;
-  return !state.sure || run.sure[row] >= state.level;
+  // Confidences have 32 bits here: 0.9 is a little less than 0.9 in 64.
+  return !state.sure || run.sure[row] >= Math.fround(state.level);
 }
 
 /* The examples that one run covers a gold answer of which the other does not name. */

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from marl_eval.answers import DEVIATIONS
 from marl_eval.catalogue import catalogue
 from marl_eval.errors import UserError
 from marl_eval.grading import grade_block
+from marl_eval.inert import inert
 from marl_eval.judging import Judged, Program
 from marl_eval.judging.judgements import Judgement, answer_hash, read_findings
 from marl_eval.line_index import index_lines
@@ -31,20 +31,18 @@ from marl_eval.types import Completion, Example, Failure, Message
 
 _ROUNDING = 1e-12
 _AT_ONCE = 4096
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def inert(text: str) -> str:
-    """Make text from elsewhere safe for a terminal: control characters become visible codes."""
-    if text.isprintable():
-        return text
-    visible = _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
-    return visible.encode("utf-8", "backslashreplace").decode("utf-8")
+class _Screen(Console):
+    """A console whose every string is inert, wherever it came from."""
+
+    def render_str(self, text: str, **more: Any) -> Text:
+        return super().render_str(inert(text), **more)
 
 
 def console(width: int = 120) -> Console:
-    """Give a console for plain text, of that width where it is no terminal."""
-    screen = Console(highlight=False, markup=False, emoji=False)
+    """Give a console for plain text, made inert, of that width where it is no terminal."""
+    screen = _Screen(highlight=False, markup=False, emoji=False)
     if not screen.is_terminal:
         screen.width = width
     return screen
@@ -63,7 +61,7 @@ def print_table(path: Path, results: Results) -> None:
     record = RunDirectory(path).read_run()
     settings = record["settings"]
     screen.print(
-        f"{inert(settings['model'])} on {settings['task']} ({results.examples} examples), "
+        f"{settings['model']} on {settings['task']} ({results.examples} examples), "
         f"{settings['strategy']}, k = {settings['k']}, n = {settings['n']}"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -161,15 +159,15 @@ def print_example(path: Path, wanted: str, task: Path | None = None) -> None:
     record = run.read_run()
     row, example = _find(run, wanted)
     screen = console()
-    screen.print(f"example {row}: {inert(example.id)}", style="bold")
+    screen.print(f"example {row}: {example.id}", style="bold")
     for message in _prompt(record, example):
         screen.print(f"\n[{message.role}]", style="bold")
-        screen.print(Text(inert(message.content)))
+        screen.print(message.content)
     if example.gold:
         screen.print("\ngold", style="bold")
     for place, gold in enumerate(example.gold):
         weight = "" if gold.weight is None else f"  (weight {gold.weight:.4g})"
-        screen.print(f"  {place}: {inert(gold.answer)}{weight}")
+        screen.print(f"  {place}: {gold.answer}{weight}")
     index = index_lines(run.completions)
     found = index.rows(row, row + 1)
     lines = read_lines(run.completions, index, found, Completion)
@@ -183,7 +181,7 @@ def print_example(path: Path, wanted: str, task: Path | None = None) -> None:
         for line in lines:
             if line.sample == sample:
                 screen.print(_heading(line), style="bold")
-                screen.print(Text(inert(line.text)))
+                screen.print(line.text)
         own = [answer for answer in answers if answer["sample"] == sample and answer["asked"]]
         screen.print("\nanswers read", style="bold")
         for number_, answer in enumerate(own, start=1):
@@ -194,7 +192,7 @@ def print_example(path: Path, wanted: str, task: Path | None = None) -> None:
             screen.print(f"  not as asked: {DEVIATIONS[deviation]}")
     failures = index_lines(run.errors)
     for failure in read_lines(run.errors, failures, failures.rows(row, row + 1), Failure):
-        screen.print(f"\nERROR in generation {failure.sample}: {inert(failure.reason)}")
+        screen.print(f"\nERROR in generation {failure.sample}: {failure.reason}")
 
 
 def _heading(line: Completion) -> str:

@@ -66,16 +66,13 @@ def to_entry(run: Path, result: Official, ours: dict[str, float | None]) -> dict
 
 
 def _print(run: Path, result: Official, ours: dict[str, float | None]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from marl_eval.metrics.official import MARK
-    from marl_eval.show import inert
+    from marl_eval.show import console
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 140
-    console.print(f"{inert(str(run))}: {MARK}", style="bold")
+    screen = console(width=140)
+    screen.print(f"{run}: {MARK}", style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("figure", no_wrap=True)
     table.add_column("released", justify="right", no_wrap=True)
@@ -87,7 +84,7 @@ def _print(run: Path, result: Official, ours: dict[str, float | None]) -> None:
         table.add_row(
             figure.name, _shown(figure.value), _shown(own), figure.ours or "-", figure.differs
         )
-    console.print(table)
+    screen.print(table)
 
 
 def _shown(value: float | None) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from marl_eval.run import score
 from marl_eval.show import print_example
+from marl_eval.store import RUN, RunDirectory, dump_json
 from marl_eval.types import Recorded
+from tests.conftest import Cli
 from tests.runs import completion, example, hand_made, said
+
+HOSTILE = "\x1b]0;title\x07 \x9b31m \u202e <b>"
+ACTED_ON = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal acts on, worked out apart from the code under test."""
 
 
 def shown(path: Path, wanted: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -58,3 +66,27 @@ def test_token_counts_that_are_not_known_are_not_told_as_none(
     line = completion(0, said("Paris", "Oslo", q=[0.5] * 2), tokens=None)
     path = hand_made(tmp_path, [example("e", "Paris")], [line])
     assert not [told for told in shown(path, "e", capsys) if "None" in told]
+
+
+def test_nothing_that_a_run_holds_reaches_a_terminal_as_a_control_character(
+    tmp_path: Path, cli: Cli
+) -> None:
+    line = completion(0, f"{HOSTILE}{said(HOSTILE, 'x', q=[0.5] * 2)}")
+    path = hand_made(tmp_path / f"run {HOSTILE}", [example(HOSTILE, HOSTILE)], [line])
+    record = RunDirectory(path).read_run()
+    record["settings"] |= dict.fromkeys(("model", "task", "strategy"), HOSTILE)
+    record["settings"]["confidence"] = True
+    record["prompt"]["messages"] = [{"role": HOSTILE, "content": HOSTILE}]
+    (path / RUN).write_bytes(dump_json(record))
+    score(path, resamples=2)
+    for arguments in (["show", path], ["show", path, "--example", "0"], ["official", path]):
+        _, out, err = cli(*arguments)
+        assert "\\x1b]0;title\\x07" in out + err
+        assert not ACTED_ON.search(out + err), arguments
+
+
+def test_an_error_message_names_a_hostile_path_inert(tmp_path: Path, cli: Cli) -> None:
+    code, out, err = cli("show", tmp_path / f"none {HOSTILE}")
+    assert code == 2
+    assert "none \\x1b]0;title" in err
+    assert not ACTED_ON.search(out + err)

@@ -90,6 +90,7 @@ def main() -> None:
 
 
 def _tell(message: str) -> None:
+    from marl_eval.inert import inert
     from marl_eval.redaction import redact
 
-    print(redact(message).encode("utf-8", "replace").decode("utf-8"), file=sys.stderr)
+    print(inert(redact(message)), file=sys.stderr)

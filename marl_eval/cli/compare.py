@@ -46,14 +46,14 @@ def compare_command(
 def _print(comparison: Any) -> None:
     from rich.table import Table
 
-    from marl_eval.show import console, inert, number
+    from marl_eval.show import console, number
     from marl_eval.verdict import SIGNIFICANT, verdict
 
     screen = console(width=_WIDE)
     # A narrow terminal shows fewer columns: a number cut short would be another number.
     narrow = screen.width < _WIDE
     screen.width = max(screen.width, _NARROW)
-    first, second = (inert(Path(name).name) for name in (comparison.first, comparison.second))
+    first, second = (Path(name).name for name in (comparison.first, comparison.second))
     screen.print(f"A  {first}\nB  {second}")
     screen.print(f"{verdict(comparison, 'A', 'B')}", style="bold")
     table = Table(box=None, pad_edge=False, header_style="bold")

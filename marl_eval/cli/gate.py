@@ -100,7 +100,7 @@ def _print(found: Any) -> None:
     from rich.table import Table
 
     from marl_eval.gate.outputs import explained, headline
-    from marl_eval.show import console, inert, number
+    from marl_eval.show import console, number
 
     screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -111,7 +111,7 @@ def _print(found: Any) -> None:
     table.add_column("why")
     for one in found.findings:
         table.add_row(
-            inert(one.rule),
+            one.rule,
             one.outcome,
             number(one.value),
             number(one.baseline),
@@ -119,4 +119,4 @@ def _print(found: Any) -> None:
             explained(one),
         )
     screen.print(table)
-    screen.print(inert(headline(found)), style="bold")
+    screen.print(headline(found), style="bold")

@@ -68,6 +68,7 @@ def import_command(
     from marl_eval.errors import UserError, unknown
     from marl_eval.importing.generations import Choices
     from marl_eval.importing.runs import Wishes, import_runs
+    from marl_eval.inert import inert
     from marl_eval.run import score
     from marl_eval.show import print_table
     from marl_eval.strategies import Strategy
@@ -96,7 +97,7 @@ def import_command(
     complete = True
     for run in runs:
         for note in run.notes:
-            print(f"{run.path.name}: {note}", file=sys.stderr)
+            print(inert(f"{run.path.name}: {note}"), file=sys.stderr)
         result = score(run.path, strict=strict, resamples=resamples)
         print_table(run.path, result.results)
         complete &= result.results.complete

@@ -26,9 +26,10 @@ def suite_command(
 ) -> None:
     """Make every run of a suite that is missing; score, compare and report all."""
     from marl_eval.cli.run import stoppable
+    from marl_eval.inert import inert
     from marl_eval.progress import shown
     from marl_eval.redaction import redact
-    from marl_eval.show import console, inert
+    from marl_eval.show import console
     from marl_eval.suite import make_suite, read_suite, runs_of
     from marl_eval.verdict import verdict
 
@@ -42,7 +43,7 @@ def suite_command(
         made = make_suite(suite, folder, progress=shown())
     screen = console()
     for one in made.comparisons:
-        first, second = (inert(Path(name).name) for name in (one.first, one.second))
+        first, second = (Path(name).name for name in (one.first, one.second))
         screen.print(verdict(one, first, second))
     for name, reason in made.failed.items():
         print(redact(inert(f"NOT MADE {name}: {reason}")), file=sys.stderr)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from marl_eval.gate.check import Check, Finding
-from marl_eval.show import inert, number
+from marl_eval.inert import inert
+from marl_eval.show import number
 
 ERRORS = "no request failed"
 """The rule that every check has besides those of the file."""

@@ -19,7 +19,6 @@ from marl_eval.reproduction.schedule import Job, do_all
 from marl_eval.reproduction.stages import BASE, Place, run, train, warm_up
 from marl_eval.store import dump_json, write_whole
 
-
 RECIPE = "recipe.json"
 
 

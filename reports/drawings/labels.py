@@ -20,7 +20,7 @@ def labels(runs: Sequence[Path]) -> dict[Path, str]:
     Runs of different examples are told apart by task and hash of the data as well, for they cannot
     be compared. Control characters are made visible.
     """
-    from marl_eval.show import inert
+    from marl_eval.inert import inert
     from marl_eval.store import RunDirectory
 
     records = {run: RunDirectory(run).read_run() for run in runs}

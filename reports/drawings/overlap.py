@@ -226,7 +226,7 @@ def highlighted(text: str, shared: set[Ngram]) -> Iterator[tuple[int, int]]:
 
 def shown(text: str) -> str:
     """Give a text as it is drawn: control characters visible, tabs as spaces, no blank ends."""
-    from marl_eval.show import inert
+    from marl_eval.inert import inert
 
     return inert(text.replace("\r\n", "\n").replace("\t", " ")).strip()
 

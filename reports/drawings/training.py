@@ -122,7 +122,7 @@ def _points(card: Card, panel: Panel) -> list[tuple[float, float]]:
 
 def trained(runs: Sequence[Path]) -> dict[str, Card]:
     """Give the cards of the trained checkpoints that the runs were made of, by method and K."""
-    from marl_eval.show import inert
+    from marl_eval.inert import inert
     from marl_eval.training.card import read_card
 
     cards: dict[Path, Card] = {}

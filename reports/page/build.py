@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from marl_eval.answers import DEVIATIONS
 from marl_eval.errors import UserError, storage_error
+from marl_eval.inert import inert
 from marl_eval.reports.drawings import DRAWINGS
 from marl_eval.reports.drawings.saving import as_svg
 from marl_eval.reports.page import tables
@@ -28,7 +29,7 @@ from marl_eval.reports.page.flags import flags, gold_sizes, words
 from marl_eval.reports.page.groups import Group, Member, make_groups
 from marl_eval.reports.page.texts import CHUNK, COLUMNS, chunks
 from marl_eval.scoring import read_shape
-from marl_eval.show import inert, number
+from marl_eval.show import number
 from marl_eval.stats import DEFAULT_RESAMPLES
 from marl_eval.store import SCORES, RunDirectory, write_whole
 
@@ -203,7 +204,7 @@ def _run(member: Member) -> dict[str, Any]:
         "confident": shape.stated is not None,
         "strict": member.results.parsing == "strict",
         "messages": [
-            [message["role"], inert(message["content"])]
+            [inert(message["role"]), inert(message["content"])]
             for message in member.record["prompt"]["messages"]
         ],
     }

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_eval.inert import inert
 from marl_eval.results import Results, read_results
-from marl_eval.show import inert
 from marl_eval.store import RunDirectory
 
 HEAD = 120

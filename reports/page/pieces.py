@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from marl_eval.answers import AnswerFormat, reader
 from marl_eval.answers.parsing import Reader
-from marl_eval.show import inert
+from marl_eval.inert import inert
 from marl_eval.types import Completion
 
 REASONING = -1

@@ -17,12 +17,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from marl_eval.answers import AnswerFormat
+from marl_eval.inert import inert
 from marl_eval.judging.judgements import Findings, answer_hash, read_findings
 from marl_eval.line_index import Index, index_lines
 from marl_eval.lines import read_lines
 from marl_eval.reports.page.groups import Group, Member
 from marl_eval.reports.page.pieces import cut_lines
-from marl_eval.show import inert, measured
+from marl_eval.show import measured
 from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.types import Completion, Example, Failure, Gold

@@ -13,7 +13,7 @@ _BREAKING = re.compile("[\t\n\u061c\u2028\u2029]")
 
 def one_line(text: str) -> str:
     """Make a text one line: what breaks lines, controls or turns the text becomes a visible code."""
-    from marl_eval.show import inert
+    from marl_eval.inert import inert
 
     return _BREAKING.sub(lambda match: f"\\x{ord(match.group()):02x}", inert(text))
 

@@ -36,6 +36,7 @@ PAYLOADS = [
     "<link rel=stylesheet href=http://example.com/x.css><style>*{display:none}</style>",
     "a\ud83d\ude00b".encode("utf-16", "surrogatepass").decode("utf-16"),
 ]
+CONTROLS = "\x1b[31m \x07 \x9b \u202e"
 HUGE = "five megabytes of text " * (5_000_000 // 23)
 
 
@@ -62,7 +63,9 @@ def hostile_run(path: Path) -> Path:
     run = RunDirectory(path)
     record = run.read_run()
     record["settings"]["model"] = record["settings"]["strategy"] = SCRIPT
-    record["prompt"]["messages"] = [{"role": "user", "content": f"{SCRIPT} {{question}}"}]
+    record["prompt"]["messages"] = [
+        {"role": f"user{CONTROLS}", "content": f"{SCRIPT} {{question}}"}
+    ]
     (path / RUN).write_bytes(dump_json(record))
     score(path, resamples=20)
     return path

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from marl_eval.answers import AnswerFormat, parse
+from marl_eval.inert import inert
 from marl_eval.reports.page.flags import (
     FAILED,
     MALFORMED,
@@ -23,7 +24,6 @@ from marl_eval.reports.page.groups import Group, make_groups
 from marl_eval.reports.page.pieces import REASONING, cut_lines
 from marl_eval.reports.page.texts import COLUMNS, chunks
 from marl_eval.run import score
-from marl_eval.show import inert
 from marl_eval.store import SCORES
 from marl_eval.types import Gold, Recorded
 from tests.runs import (

@@ -130,7 +130,9 @@ def _see_that_values_are_kept(side: PerExample, kept: Mapping[str, Mapping[str, 
     for name in side.metrics:
         then, now = kept[name]["value"], _value(side, name)
         if (then is None) != (now is None) or (
-            then is not None and now is not None and not isclose(then, now, rel_tol=1e-9)
+            then is not None
+            and now is not None
+            and not isclose(then, now, rel_tol=1e-9, abs_tol=1e-12)
         ):
             raise UserError(
                 f"{side.name}: this version of marl-eval computes {name} otherwise than the one that "

@@ -295,9 +295,8 @@ def _judged(
 ) -> Finding:
     low, high = ends
     seen = tolerance if tolerance > 0 else abs(gap)
-    needed = None
-    if seen > 0:
-        needed = math.ceil(examples * (float(ndtri(tail) + ndtri(POWER)) * error / seen) ** 2)
+    # What rounding leaves of no gap at all is none.
+    needed = _enough(error / seen, examples, tail) if seen > 1e-12 else None
     outcome: Outcome
     if high < 0:
         outcome, reason = "fail", "beyond the limit by more than chance"
@@ -323,3 +322,16 @@ def _judged(
         enough=enough,
         reason=reason,
     )
+
+
+def _enough(error: float, examples: int, tail: float) -> int:
+    """Give how many examples show a gap with a chance of ``POWER``.
+
+    ``error`` is the standard error that ``examples`` have, as a share of the gap. For normal quantiles
+    z of ``tail`` and ``POWER`` it is (z + z')^2 error^2 examples + z^2 / 2, and what the sign test needs
+    at least: fewer show nothing, not even if all of them go one way.
+    Source: Guenther 1981, "Sample Size Formulas for Normal Theory T Tests".
+    """
+    reach, power = float(ndtri(tail)), float(ndtri(POWER))
+    needed = examples * ((reach + power) * error) ** 2 + reach**2 / 2
+    return max(math.ceil(needed), math.ceil(-math.log2(1 - tail)))

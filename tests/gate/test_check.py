@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import nct, t
 
 from marl_eval import score
 from marl_eval.comparison import compare
 from marl_eval.errors import UserError
 from marl_eval.gate.baseline import read_baseline, write_baseline
-from marl_eval.gate.check import Check, Finding, check
+from marl_eval.gate.check import POWER, Check, Finding, _enough, _judged, check
 from marl_eval.gate.rules import parse_rules
 from marl_eval.results import read_results
 from tests.runs import completion, example, failure, hand_made, run, said
@@ -142,6 +144,17 @@ def test_a_baseline_that_this_version_computes_otherwise_is_refused(
         read_baseline(tmp_path / "old")
 
 
+def test_a_baseline_whose_zero_was_rounded_otherwise_elsewhere_is_read(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marl_eval.gate import baseline
+
+    monkeypatch.setattr(baseline, "_value", lambda side, name: 2e-16)
+    write_baseline(runs["oracle"], tmp_path / "file", ["error_rate"])
+    monkeypatch.undo()
+    assert list(read_baseline(tmp_path / "file").metrics) == ["error_rate"]
+
+
 def test_what_is_neither_a_run_nor_a_baseline_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no parquet")
     with pytest.raises(UserError, match="neither a run directory nor a baseline"):
@@ -202,3 +215,53 @@ def test_with_several_rules_each_interval_is_wider(runs: dict[str, Path]) -> Non
     assert first.low is not None
     assert alone.low is not None
     assert first.low < alone.low
+
+
+@pytest.fixture
+def collapsed(tmp_path: Path) -> dict[str, tuple[Path, Path]]:
+    """Runs that name every right answer and runs that name none, on five and on six examples."""
+    made = {}
+    for count in (5, 6):
+        paths = []
+        for name, answer in (("before", "cat"), ("now", "cow")):
+            path = hand_made(
+                tmp_path / f"{name}-{count}",
+                [example(str(row), "cat") for row in range(count)],
+                [completion(row, said(answer, "dog")) for row in range(count)],
+            )
+            score(path, resamples=100)
+            paths.append(path)
+        made[str(count)] = paths[0], paths[1]
+    return made
+
+
+@pytest.mark.parametrize("rule", ["recall >= 0.95 * baseline", "recall >= baseline"])
+def test_so_few_examples_that_all_may_go_one_way_by_chance_neither_pass_nor_fail(
+    rule: str, collapsed: dict[str, tuple[Path, Path]]
+) -> None:
+    # The sign test's p-value is 2^(1 - n): 1/16 of five, 1/32 of six.
+    before, now = collapsed["5"]
+    found = one(now, rule, before)
+    assert (found.outcome, found.enough) == ("too few examples", 6)
+    before, now = collapsed["6"]
+    assert one(now, rule, before).outcome == "fail"
+
+
+@pytest.mark.parametrize(("error", "examples"), [(0.2, 10), (0.2, 20), (0.3, 50), (0.9, 400)])
+def test_enough_examples_and_no_fewer_show_a_gap_with_the_chance_that_is_promised(
+    error: float, examples: int
+) -> None:
+    def chance(size: int) -> float:
+        # The gap over its standard error follows the noncentral t distribution.
+        mean = np.sqrt(size / examples) / error
+        return float(nct.sf(t.ppf(0.975, size - 1), size - 1, mean))
+
+    count = _enough(error, examples, 0.975)
+    assert chance(count - 1) < POWER <= chance(count)
+
+
+def test_a_gap_that_is_only_rounding_asks_for_no_number_of_examples() -> None:
+    rule = parse_rules("recall >= 0.3", "rules")[0]
+    ends = (-0.1, 0.1)
+    found = _judged(rule, {"value": 0.3, "baseline": None}, 1e-17, ends, 50, 0.975, 0.05, 0.0)
+    assert (found.outcome, found.enough) == ("too few examples", None)

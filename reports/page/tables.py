@@ -11,6 +11,7 @@ from marl_eval.catalogue import Entry, catalogue
 from marl_eval.comparison import Comparison, Difference, compare
 from marl_eval.errors import UserError
 from marl_eval.reports.page.groups import Group, Member
+from marl_eval.reports.table.board import place_of
 from marl_eval.reports.table.rows import Row, make_rows
 from marl_eval.results import MetricResult
 from marl_eval.show import notes, number
@@ -69,11 +70,17 @@ class MetricLine:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The leaderboard of a group, in order of rank; ``ranked_by`` is the metric that ranks."""
+    """The leaderboard of a group, in order of rank; ``ranked_by`` is the metric that ranks.
+
+    ``first`` are the models of the first rank with that metric, the best value first; empty where there
+    is but one model. ``sizes_differ``: the models' sets do not all have the same k.
+    """
 
     metrics: list[str]
     ranked_by: str | None
     rows: list[tuple[Member, Row, list[Cell | None]]]
+    first: list[tuple[Member, Cell | None]]
+    sizes_differ: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +141,20 @@ def board(group: Group) -> Board:
         for name in HEADLINES
         if any(name in member.results.metrics for member in group.members)
     ]
-    order = {"ceiling": 0, "model": 1, "floor": 2}
     entries = [
         (member, row, [cell(member.results.metrics.get(name)) for name in metrics])
         for member, row in zip(group.members, rows, strict=True)
     ]
-    entries.sort(key=lambda entry: (order[entry[1].role], entry[1].rank or len(rows) + 1))
+    entries.sort(key=lambda entry: place_of(entry[1]))
     ranked_by = next((row.ranked_by for row in rows if row.ranked_by is not None), None)
-    return Board(metrics, ranked_by, entries)
+    models = [(member, row) for member, row, _ in entries if row.role == "model"]
+    first = [
+        (member, cell(row.metrics.get(ranked_by or "")))
+        for member, row in models
+        if row.rank == 1 and len(models) > 1
+    ]
+    sizes = {row.columns["k"] for _, row in models}
+    return Board(metrics, ranked_by, entries, first, len(sizes) > 1)
 
 
 def metric_lines(group: Group) -> dict[str, list[MetricLine]]:

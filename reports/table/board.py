@@ -102,7 +102,7 @@ def main_metrics(rows: Sequence[Row]) -> list[str]:
 
 def _section(rows: Sequence[Row], wanted: Sequence[str] | None) -> Section:
     names = main_metrics(rows) if wanted is None else list(wanted)
-    ordered = sorted(rows, key=_place)
+    ordered = sorted(rows, key=place_of)
     best = {name: _best(ordered, name) for name in names}
     headings, labels = _labels(ordered)
     lines = [
@@ -122,7 +122,7 @@ def _section(rows: Sequence[Row], wanted: Sequence[str] | None) -> Section:
     return Section(title, headings, better, lines, _notes(ordered, names))
 
 
-def _place(row: Row) -> tuple[int, float, float]:
+def place_of(row: Row) -> tuple[int, float, float]:
     """Say where a row stands: by role, by rank, then by the value ranked by, the better first."""
     metric = None if row.ranked_by is None else row.metrics.get(row.ranked_by)
     value = 0.0 if metric is None or metric.value is None else metric.value

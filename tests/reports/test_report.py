@@ -13,7 +13,16 @@ from marl_eval.reports.page import build
 from marl_eval.results import read_results
 from marl_eval.run import score
 from tests.conftest import Cli
-from tests.runs import RESAMPLES, change_completions, run, with_things_wrong
+from tests.runs import (
+    RESAMPLES,
+    change_completions,
+    completion,
+    example,
+    hand_made,
+    run,
+    said,
+    with_things_wrong,
+)
 
 
 class Reader(HTMLParser):
@@ -123,6 +132,38 @@ def test_a_run_with_errors_says_so_wherever_it_is_named(
     # In the data that the examples are made of.
     assert f'"trouble":"{told}"' in page.texts["examples"]
     assert "ERRORS" in page.texts["summary"]
+
+
+def answered(path: Path, right: int, *, k: int) -> Path:
+    """Make a run that answers so many of six questions, with ``k`` answers in a set."""
+    examples = [example(f"e{row}", "x") for row in range(6)]
+    sets = [["x" if row < right else "w", "y", "z"][:k] for row in range(6)]
+    lines = [completion(row, said(*own)) for row, own in enumerate(sets)]
+    hand_made(path, examples, lines, k=k, confidence=False)
+    score(path, resamples=RESAMPLES)
+    return path
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_the_summary_says_who_is_first_and_among_equal_ranks_the_better_value_stands_first(
+    tmp_path: Path, one_figure: None, k: int
+) -> None:
+    runs = [answered(tmp_path / "less", 3, k=2), answered(tmp_path / "more", 4, k=k)]
+    build.write_page(runs, tmp_path / "report.html", resamples=RESAMPLES)
+    page = Reader(tmp_path / "report.html")
+    board = [
+        v["data-key"]
+        for part, tag, v in page.elements
+        if part == "leaderboard" and tag == "th" and "data-key" in v
+    ]
+    assert board == ["more", "less"]
+    summary = " ".join(page.texts["summary"].split())
+    assert re.search(
+        r"First by recall: more with 0\.6667 \[.+?\] and less with 0\.5 \[.+?\], whose intervals",
+        summary,
+    )
+    assert ("differ in size" in summary) == (k != 2)
+    assert ("differ in k" in page.texts["leaderboard"]) == (k != 2)
 
 
 def test_every_metric_is_explained(page: Reader, runs: dict[str, Path]) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import ndtri, stdtrit
 
@@ -32,7 +33,7 @@ from marl_eval.errors import UserError, unknown
 from marl_eval.gate.baseline import read_baseline
 from marl_eval.gate.rules import Rule, needs_baseline
 from marl_eval.metric import Array, Metric
-from marl_eval.pairing import pair
+from marl_eval.pairing import Pairs, pair
 from marl_eval.per_example import PerExample, of_run, resampled_sums
 from marl_eval.records import Record, finite
 from marl_eval.results import Results, interval_of, read_results
@@ -79,6 +80,9 @@ class Check(Record):
     requests: int = Field(description="generations that the run was asked for")
     errors: int = Field(description="those that failed or are missing; no metric counts them")
     errors_allowed: bool
+    left_out: int = Field(
+        description="shared examples left out of paired gaps: a request failed in run or baseline"
+    )
     level: float = Field(description="of each interval, so that all hold together with 95 %")
     resamples: int = Field(description="bootstrap resamples behind each interval")
     findings: list[Finding]
@@ -132,6 +136,7 @@ def check(
         requests=results.requests,
         errors=_errors(results),
         errors_allowed=allow_errors,
+        left_out=0 if other is None else int((~_kept(side, other, common=common)[1]).sum()),
         level=_level(rules),
         resamples=resamples,
         findings=judge(rules, side, other, common=common, resamples=resamples),
@@ -192,11 +197,18 @@ class _Paired:
     examples: int
 
 
+def _kept(
+    run: PerExample, baseline: PerExample, *, common: bool
+) -> tuple[Pairs, NDArray[np.bool_]]:
+    """Pair the examples, and say of which no request failed, bool[pairs]."""
+    pairs = pair(run, baseline, common=common)
+    return pairs, run.whole[pairs.first] & baseline.whole[pairs.second]
+
+
 def _resampled(
     names: Sequence[str], run: PerExample, baseline: PerExample, *, common: bool, resamples: int
 ) -> dict[str, _Paired]:
-    pairs = pair(run, baseline, common=common)
-    kept = run.whole[pairs.first] & baseline.whole[pairs.second]
+    pairs, kept = _kept(run, baseline, common=common)
     if not kept.any():
         raise UserError("No example is left: in each a request failed in the run or its baseline.")
     values: list[dict[str, Array]] = []

@@ -23,6 +23,11 @@ def headline(check: Check) -> str:
     if check.errors:
         allowed = " (allowed)" if check.errors_allowed else ""
         told += f"; {check.errors} of {check.requests} requests failed or are missing{allowed}"
+    if check.left_out:
+        told += (
+            f"; {check.left_out} examples left out against the baseline, for a request failed in one "
+            f"of the two"
+        )
     return f"{'PASSED' if check.passed else 'FAILED'}: {told}"
 
 
@@ -83,6 +88,7 @@ def as_junit(check: Check) -> bytes:
     if check.errors and not check.errors_allowed:
         message = f"{check.errors} of {check.requests} requests failed or are missing"
         ElementTree.SubElement(errors, "failure", message=message)
+    ElementTree.SubElement(errors, "system-out").text = headline(check)
     cases.append(errors)
     for one in check.findings:
         case = ElementTree.SubElement(suite, "testcase", classname="rules", name=inert(one.rule))

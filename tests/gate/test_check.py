@@ -13,6 +13,7 @@ from marl_eval.comparison import compare
 from marl_eval.errors import UserError
 from marl_eval.gate.baseline import read_baseline, write_baseline
 from marl_eval.gate.check import POWER, Check, Finding, _enough, _judged, check
+from marl_eval.gate.outputs import as_junit, as_markdown, headline
 from marl_eval.gate.rules import parse_rules
 from marl_eval.results import read_results
 from tests.runs import completion, example, failure, hand_made, run, said
@@ -265,3 +266,20 @@ def test_a_gap_that_is_only_rounding_asks_for_no_number_of_examples() -> None:
     ends = (-0.1, 0.1)
     found = _judged(rule, {"value": 0.3, "baseline": None}, 1e-17, ends, 50, 0.975, 0.05, 0.0)
     assert (found.outcome, found.enough) == ("too few examples", None)
+
+
+def test_examples_that_failed_in_the_baseline_are_told_beside_the_outcome(tmp_path: Path) -> None:
+    paths = []
+    for name, failed in (("before", 2), ("now", 0)):
+        rows = [failure(row) if row < failed else completion(row, said("cat")) for row in range(20)]
+        made = hand_made(tmp_path / name, [example(f"e{r}", "cat") for r in range(20)], rows, k=1)
+        score(made, resamples=100)
+        paths.append(made)
+    write_baseline(paths[0], tmp_path / "file")
+    for baseline in (paths[0], tmp_path / "file"):
+        found = checked(paths[1], "recall >= 0.95 * baseline", baseline=baseline)
+        assert (found.passed, found.left_out, found.findings[0].examples) == (True, 2, 18)
+        told = "2 examples left out against the baseline, for a request failed in one of the two"
+        for text in (headline(found), as_markdown(found), as_junit(found).decode()):
+            assert told in text
+    assert checked(paths[1], "recall >= 0.5").left_out == 0

@@ -104,11 +104,11 @@ def _print(found: Any) -> None:
 
     screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rule", no_wrap=True)
+    # The rule alone may wrap: a number cut short would be another number.
+    table.add_column("rule")
     table.add_column("outcome", no_wrap=True)
     for heading in ("value", "baseline", "limit"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why")
     for one in found.findings:
         table.add_row(
             one.rule,
@@ -116,7 +116,8 @@ def _print(found: Any) -> None:
             number(one.value),
             number(one.baseline),
             number(one.limit),
-            explained(one),
         )
     screen.print(table)
+    for one in found.findings:
+        screen.print(f"  {one.rule}: {explained(one)}")
     screen.print(headline(found), style="bold")

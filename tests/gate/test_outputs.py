@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from marl_eval import show
 from marl_eval.gate.check import check
 from marl_eval.gate.outputs import ERRORS, as_junit, as_markdown
 from marl_eval.gate.rules import parse_rules
@@ -51,6 +52,21 @@ def test_a_check_that_passes_exits_with_0_and_prints_each_rule(
     assert (code, err) == (0, "")
     assert "recall >= 0.95 * baseline pass" in " ".join(out.split())
     assert out.splitlines()[-1] == "PASSED: 3 pass"
+
+
+def test_a_narrow_terminal_cuts_no_number_and_leaves_no_reason_out(
+    cli: Cli, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = "tokens_per_correct_answer <= baseline * 1.10 + 0.00001"
+    (tmp_path / "rules").write_text(rule)
+    screen = show.console(width=80)
+    monkeypatch.setattr(show, "console", lambda: screen)
+    flags = ["--baseline", runs["good"], "--rules", tmp_path / "rules"]
+    _, out, _ = cli("check", runs["bad"], *flags)
+    (one,) = check(runs["bad"], parse_rules(rule, "rules"), runs["good"]).findings
+    assert "…" not in out
+    assert {number(value) for value in (one.value, one.baseline, one.limit)} <= set(out.split())
+    assert f"{rule}: {one.reason}" in " ".join(out.split())
 
 
 def test_a_check_that_fails_exits_with_1_and_says_by_how_much(

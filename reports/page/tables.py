@@ -199,14 +199,18 @@ def _versus(base: Member, other: Member, resamples: int) -> Versus:
     ]
     undefined = [name for name, one in found.metrics.items() if one.p is None]
     if undefined:
-        told.append(f"No difference to tell, undefined in one of the two: {', '.join(undefined)}.")
+        reasons = sorted({one.reason or "" for one in found.metrics.values() if one.p is None})
+        told.append(f"No difference to tell ({'; '.join(reasons)}): {', '.join(undefined)}.")
     if found.failed:
         told.append(
             f"{found.failed:,} examples are left out: a request failed or is missing in one of the two."
         )
-    return Versus(
-        base, other, "", found, verdict(found, base.name, other.name), tuple(lines), tuple(told)
-    )
+    sentence = verdict(found, base.name, other.name)
+    sets = [member.record["layout"]["sets"] for member in (base, other)]
+    if sets[0] != sets[1]:
+        # Right answers are those of one set, tokens those of all.
+        sentence += f" {base.name} makes {sets[0]} and {other.name} {sets[1]} sets a question."
+    return Versus(base, other, "", found, sentence, tuple(lines), tuple(told))
 
 
 def _side(one: Difference, base: str, other: str) -> tuple[str, str]:

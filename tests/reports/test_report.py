@@ -115,6 +115,38 @@ def test_the_page_has_the_differences_that_compare_gives(
     assert expected <= shown
 
 
+def test_the_sets_behind_tokens_are_told_where_they_are_more_than_those_behind_answers(
+    page: Reader, tmp_path: Path, one_figure: None
+) -> None:
+    assert "oracle makes 1 and spoiled 2 sets a question." in page.texts["summary"]
+    assert "and random 1 sets" not in page.texts["summary"]
+    path = run(tmp_path / "run", n=2, task_args={"examples": 5}).path
+    build.write_page([path], tmp_path / "page.html", resamples=RESAMPLES)
+    told = " ".join(Reader(tmp_path / "page.html").texts["summary"].split())
+    assert "generated tokens a question, all of its 2 sets together" in told
+
+
+def test_a_difference_that_cannot_be_told_has_its_own_reason(
+    tmp_path: Path, one_figure: None
+) -> None:
+    paths = [
+        run(tmp_path / str(seed), seed=seed, task_args={"examples": 1}).path for seed in (0, 1)
+    ]
+    build.write_page(paths, tmp_path / "page.html", resamples=RESAMPLES)
+    told = Reader(tmp_path / "page.html").texts["comparison"]
+    assert "No difference to tell (too few examples or resamples" in told
+
+
+def test_the_kind_of_interval_is_told_of_every_run(tmp_path: Path, one_figure: None) -> None:
+    kinds = ("BCa", "percentile")
+    few = {"examples": 5}
+    paths = [run(tmp_path / kind, interval=kind, task_args=few).path for kind in kinds]
+    build.write_page(paths, tmp_path / "page.html", resamples=RESAMPLES)
+    told = " ".join(Reader(tmp_path / "page.html").texts["summary"].split())
+    first, second = (read_results(path).interval for path in paths)
+    assert f"Numbers in brackets are {first} or {second} intervals" in told
+
+
 def test_runs_on_other_examples_are_not_compared_and_the_page_says_so(page: Reader) -> None:
     assert "2 different sets of examples" in page.texts["summary"]
     assert "elsewhere is the only run on these examples" in page.texts["comparison"]

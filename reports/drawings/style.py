@@ -17,7 +17,7 @@ from marl_eval.reports.drawings.labels import labels
 from marl_eval.reports.table.rows import role_of
 
 if TYPE_CHECKING:
-    from marl_eval.results import MetricResult
+    from marl_eval.results import MetricResult, Results
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D"]
 DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), ":"]
@@ -73,10 +73,14 @@ class Look:
 
 
 def looks(runs: Sequence[Path]) -> dict[Path, Look]:
-    """Give each run its look: no two of the first 49 are the same."""
+    """Give each run its look: no two of the first 49 are the same.
+
+    The label of a run with errors says how many of its requests were answered.
+    """
+    from marl_eval.results import read_results
     from marl_eval.store import RunDirectory
 
-    names = labels(runs)
+    names = {run: name + _errors(read_results(run)) for run, name in labels(runs).items()}
     found: dict[Path, Look] = {}
     models = 0
     for number, run in enumerate(names):
@@ -88,6 +92,13 @@ def looks(runs: Sequence[Path]) -> dict[Path, Look]:
         found[run] = look(models, names[run])
         models += 1
     return found
+
+
+def _errors(results: Results) -> str:
+    if results.complete:
+        return ""
+    answered = results.requests - results.errors.failed - results.errors.missing
+    return f" ({answered:,} of {results.requests:,} requests answered)"
 
 
 def look(number: int, label: str) -> Look:

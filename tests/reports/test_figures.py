@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ from marl_eval.reports.drawings.style import looks
 from marl_eval.reports.drawings.tokens import Curve, frontier, token_curve
 from marl_eval.reports.drawings.training import smooth, trained, widest
 from marl_eval.results import read_results
-from marl_eval.run import evaluate
+from marl_eval.run import evaluate, score
 from tests.conftest import Cli
 from tests.runs import completion, example, failure, hand_made, said
 
@@ -304,8 +305,6 @@ def test_a_run_finds_the_card_of_its_checkpoint_and_draws_it(trained_run: Path) 
 def test_a_checkpoint_that_is_another_one_now_is_not_drawn(
     trained_run: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     path = tmp_path / "run"
     shutil.copytree(trained_run, path)
     record = json.loads((path / "run.json").read_bytes())
@@ -357,8 +356,10 @@ def test_runs_that_nothing_tells_apart_are_numbered(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_no_two_of_many_runs_look_the_same(tmp_path: Path) -> None:
+def test_no_two_of_many_runs_look_the_same(runs: list[Path], tmp_path: Path) -> None:
     paths = [named(tmp_path, f"run-{number}") for number in range(49)]
+    for path in paths:
+        shutil.copy(runs[0] / "results.json", path)
     seen = {(look.colour, str(look.dash), look.marker) for look in looks(paths).values()}
     assert len(seen) == 49
 
@@ -367,8 +368,6 @@ def test_no_two_of_many_runs_look_the_same(tmp_path: Path) -> None:
 def test_a_name_is_drawn_as_text_whatever_it_is(
     runs: list[Path], tmp_path: Path, name: str
 ) -> None:
-    import shutil
-
     path = tmp_path / name
     shutil.copytree(runs[0], path)
     shown = next(iter(labels([path]).values()))
@@ -396,3 +395,18 @@ def test_a_drawing_of_one_run_is_a_drawing(runs: list[Path]) -> None:
 def test_a_run_that_is_not_scored_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="marl-eval score"):
         as_svg(DRAWINGS["recall"], [hand_made(tmp_path / "run", [example("x", "a")], [])])
+
+
+@pytest.mark.parametrize("name", ["recall", "tokens", "distinct", "reliability", "risk"])
+def test_a_run_with_errors_says_so_in_every_figure(tmp_path: Path, name: str) -> None:
+    rows = [completion(row, said("cat", "cow", q=[0.5, 0.25])) for row in range(3)]
+    path = hand_made(
+        tmp_path / "run",
+        [example(str(row), "cat") for row in range(4)],
+        [*rows, failure(3)],
+        confidence=True,
+    )
+    score(path, resamples=50)
+    svg = as_svg(DRAWINGS[name], [path])
+    assert svg is not None
+    assert "(3 of 4 requests answered)" in svg

@@ -3,7 +3,8 @@
 With several seeds a difference is that of the mean over trainings, d, with the interval
 d +- t(0.975, s - 1) sd / sqrt(s) over s seeds: a claim about training is about trainings, not examples.
 With one seed the interval is that of resampled examples, and tells nothing of other trainings. Where the
-metric leaves out more than half of a run's answers, such as those without a confidence, nothing is shown.
+metric leaves out more than half of a run's answers, such as those without a confidence, nothing is
+shown.
 """
 
 from __future__ import annotations

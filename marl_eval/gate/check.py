@@ -8,7 +8,8 @@ its resamples are paired, example by example. With several rules each interval h
     pass              the interval does not reach below 0; or it does, but no violation is shown, though
                       the examples would show one of the tolerance's size with a chance of 95 %
     fail              the whole interval is below 0: the violation is real
-    too few examples  neither; with the number of examples that would suffice
+    too few examples  neither; with the number of examples that would suffice. So it is with five or
+                      fewer (more, with several rules), which may all go one way by chance
     undefined         the metric, or the baseline's, has no value
 
 The tolerance is the gap that a run equal to its baseline has, such as 5 % of it in
@@ -235,9 +236,6 @@ def _against_baseline(rule: Rule, paired: _Paired, level: float) -> Finding:
     error = standard_error(drawn, examples)
     tail = (1 + level) / 2
     reach = float(stdtrit(examples - 1, tail)) * error
-    if error <= 1e-12 * max(abs(gap[0]), 1) and gap[0] < 0 and 2.0 ** (1 - examples) > 1 - level:
-        # So few examples that all of them going one way is chance: as the sign test says.
-        reach = -float(gap[0])
     tolerance = float(_turned(rule, base[0] - (rule.slope * base[0] + rule.offset)))
     return _judged(
         rule,
@@ -259,7 +257,10 @@ def _against_number(rule: Rule, side: PerExample, resamples: int, level: float) 
     low, high, why = interval_of(metric, total, value, resamples, DEFAULT_INTERVAL, level)
     examples = total.n[metric.name]
     known = {"value": finite(value), "baseline": None}
-    if not math.isfinite(value) or why is not None:
+    if why is not None and examples > 1 and resamples > 0:
+        # Every example has the same value: there is no spread, as there is none against a baseline.
+        low = high = value
+    elif not math.isfinite(value) or why is not None:
         return _undefined(rule, known, examples)
     gap = float(_turned(rule, value - rule.offset))
     ends = sorted(float(_turned(rule, end - rule.offset)) for end in (low, high))
@@ -310,7 +311,10 @@ def _judged(
     # What rounding leaves of no gap at all is none.
     needed = _enough(error / seen, examples, tail) if seen > 1e-12 else None
     outcome: Outcome
-    if high < 0:
+    if examples < _fewest(tail):
+        outcome, reason = "too few examples", "so few may all go one way by chance"
+        needed = max(needed or 0, _fewest(tail))
+    elif high < 0:
         outcome, reason = "fail", "beyond the limit by more than chance"
     elif low >= 0:
         outcome, reason = "pass", "within the limit, by more than chance"
@@ -340,10 +344,17 @@ def _enough(error: float, examples: int, tail: float) -> int:
     """Give how many examples show a gap with a chance of ``POWER``.
 
     ``error`` is the standard error that ``examples`` have, as a share of the gap. For normal quantiles
-    z of ``tail`` and ``POWER`` it is (z + z')^2 error^2 examples + z^2 / 2, and what the sign test needs
-    at least: fewer show nothing, not even if all of them go one way.
+    z of ``tail`` and ``POWER`` it is (z + z')^2 error^2 examples + z^2 / 2, and ``_fewest`` at least.
     Source: Guenther 1981, "Sample Size Formulas for Normal Theory T Tests".
     """
     reach, power = float(ndtri(tail)), float(ndtri(POWER))
     needed = examples * ((reach + power) * error) ** 2 + reach**2 / 2
-    return max(math.ceil(needed), math.ceil(-math.log2(1 - tail)))
+    return max(math.ceil(needed), _fewest(tail))
+
+
+def _fewest(tail: float) -> int:
+    """Give how many examples any verdict needs: fewer may all go one way by chance.
+
+    The p-value of the sign test, 2^(1 - n) for n examples that agree, is at most 2 (1 - tail).
+    """
+    return math.ceil(-math.log2(1 - tail))

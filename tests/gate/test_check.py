@@ -244,8 +244,20 @@ def test_so_few_examples_that_all_may_go_one_way_by_chance_neither_pass_nor_fail
     before, now = collapsed["5"]
     found = one(now, rule, before)
     assert (found.outcome, found.enough) == ("too few examples", 6)
+    assert one(before, rule, before).outcome == "too few examples"
     before, now = collapsed["6"]
     assert one(now, rule, before).outcome == "fail"
+    assert one(before, rule, before).outcome == "pass"
+
+
+def test_a_value_that_every_example_has_is_held_against_a_number_as_it_is(
+    runs: dict[str, Path],
+) -> None:
+    told = read_results(runs["oracle"]).metrics["tokens_per_example"]
+    assert told.value == 71
+    assert told.low is None
+    assert one(runs["oracle"], "tokens_per_example <= 71").outcome == "pass"
+    assert one(runs["oracle"], "tokens_per_example <= 70").outcome == "fail"
 
 
 @pytest.mark.parametrize(("error", "examples"), [(0.2, 10), (0.2, 20), (0.3, 50), (0.9, 400)])

@@ -127,7 +127,8 @@ def accepted(fmt: AnswerFormat, text: str, reasoning: str | None, opened: bool) 
     """
     *heads, body = text.split("</think>")
     head = "</think>".join(heads) if heads else None
-    if "<think>" in body or (opened and head is None):
+    # Reasoning that was returned apart, even none, has ended before the text.
+    if "<think>" in body or (opened and head is None and reasoning is None):
         return False
     if fmt.reasoning and not thought(head, reasoning, opened):
         return False
@@ -179,6 +180,8 @@ PLAIN = AnswerFormat(1, reasoning=False)
 @example((PLAIN, "<answer>x</answer><confidence></confidence>", None, False))
 @example((PLAIN, "<answer>x</answer><confidence>nan</confidence>", None, False))
 @example((AnswerFormat(1), "<think></think><answer>x</answer>", None, False))
+@example((BARE, "<answer>x</answer>", "", True))
+@example((BARE, "<answer>x</answer>", None, True))
 @example((BARE, "<answer>x</answer><an\u017fwer>y</an\u017fwer>", None, False))
 def test_strict_is_what_its_docstring_says(
     case: tuple[AnswerFormat, str, str | None, bool],

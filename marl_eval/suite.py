@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marl_eval.comparison import Comparison, compare
-from marl_eval.errors import BackendError, StorageError, UserError, unknown
+from marl_eval.errors import BackendError, StorageError, UserError, storage_error, unknown
 from marl_eval.plugins import found
 from marl_eval.progress import Progress, silent
 from marl_eval.run import evaluate
@@ -118,9 +119,15 @@ def read_suite(file: Path) -> Suite:
         for who in (pair.first, pair.second):
             if who not in everyone:
                 raise UserError(f"{file}: compare: {unknown('model/strategy', who, everyone)}")
-    for name in suite.reports:
+    for name, options in suite.reports.items():
         if name not in found("reports"):
             raise UserError(f"{file}: reports: {unknown('report', name, found('reports'))}")
+        known = [
+            one for one in signature(found("reports")[name].load()).parameters if one != "runs"
+        ]
+        for option in options:
+            if option not in known:
+                raise UserError(f"{file}: reports.{name}: {unknown('option', option, known)}")
     return suite
 
 
@@ -163,11 +170,17 @@ def make_suite(suite: Suite, out: Path, *, progress: Progress = silent) -> Made:
 
     Raises:
         UserError: if settings are wrong, before any run is made.
+        StorageError: if the folder cannot be written.
     """
     made: list[Asked] = []
     failed: dict[str, str] = {}
     incomplete: list[str] = []
-    for asked in runs_of(suite, out):
+    wanted = runs_of(suite, out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(out, error) from error
+    for asked in wanted:
         try:
             done = evaluate(asked.settings, progress=progress)
         except (UserError, BackendError, StorageError) as error:
@@ -178,10 +191,10 @@ def make_suite(suite: Suite, out: Path, *, progress: Progress = silent) -> Made:
             incomplete.append(asked.path.name)
     comparisons = _compared(suite, made, failed)
     write_whole(out / "comparisons.json", dump_json([one.model_dump() for one in comparisons]))
-    for name, wanted in suite.reports.items() if made else ():
+    for name, options in suite.reports.items() if made else ():
         report = found("reports")[name].load()
         report(
-            [one.path for one in made], **{option: out / file for option, file in wanted.items()}
+            [one.path for one in made], **{option: out / file for option, file in options.items()}
         )
     return Made(made, failed, incomplete, comparisons)
 

@@ -101,6 +101,23 @@ def test_a_run_that_cannot_be_made_does_not_keep_the_others_from_being_made(
     assert len((out / "all.csv").read_text().splitlines()) == 1 + len(RUNS)
 
 
+def test_where_no_run_can_be_made_each_reason_is_told(cli: Cli, tmp_path: Path) -> None:
+    file = written(tmp_path, tasks={"patients": {"task": "ddxsimm"}})
+    code, _, err = cli("suite", file, "--out", tmp_path / "out")
+    assert code == 1
+    assert (
+        "NOT MADE patients-oracle-multi: There is no task 'ddxsimm'; did you mean 'ddxsim'" in err
+    )
+    assert "cannot be written" not in err
+
+
+def test_a_folder_that_cannot_be_made_is_told(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, err = cli("suite", written(tmp_path), "--out", tmp_path / "file")
+    assert code == 1
+    assert f"{tmp_path / 'file'} cannot be written" in err
+
+
 def test_a_changed_setting_is_told_and_does_not_go_into_the_old_run(
     cli: Cli, tmp_path: Path
 ) -> None:
@@ -128,6 +145,7 @@ def test_a_dry_run_lists_the_runs_and_makes_none(cli: Cli, tmp_path: Path) -> No
         ({"speed": 3}, "speed: "),
         ({"compare": [{"first": "oracle/mult", "second": "oracle/multi"}]}, "mean 'oracle/multi'"),
         ({"reports": {"leaderbord": {}}}, "did you mean 'leaderboard'"),
+        ({"reports": {"leaderboard": {"cvs": "x"}}}, "reports.leaderboard: .*did you mean 'csv'"),
         ({"models": {"m": {"settings": {}, "tasks": ["patient"]}}}, "models.m: .*'patients'"),
     ],
 )  # fmt: skip

@@ -122,12 +122,12 @@ def read_suite(file: Path) -> Suite:
     for name, options in suite.reports.items():
         if name not in found("reports"):
             raise UserError(f"{file}: reports: {unknown('report', name, found('reports'))}")
-        known = [
+        takes = [
             one for one in signature(found("reports")[name].load()).parameters if one != "runs"
         ]
         for option in options:
-            if option not in known:
-                raise UserError(f"{file}: reports.{name}: {unknown('option', option, known)}")
+            if option not in takes:
+                raise UserError(f"{file}: reports.{name}: {unknown('option', option, takes)}")
     return suite
 
 

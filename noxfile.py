@@ -85,15 +85,23 @@ def vllm(session: nox.Session) -> None:
 
 @nox.session
 def checkpoints(session: nox.Session) -> None:
-    """Make the checkpoints that come with the package anew: those of one seed of ``reproduce``."""
-    install(session, "-e", ".[hf,train]")
+    """Make the shipped checkpoints anew, and see that they give the same results.
+
+    They are those of one seed of ``reproduce``. With the argument ``ship`` they take the place of those
+    that come with the package, whatever their results.
+    """
+    install(session, "-e", ".[code,hf,lm-eval,ray,test,train]")
     session.run("marl-eval", "reproduce", "--out", "reproduction")
-    for made in ("base", "rlvr-single", "rlcr-single", "rlvr-multi", "rlcr-multi"):
-        source = HERE / "reproduction" / "ddxsim" / "seed-0" / made
-        target = HERE / "marl_eval" / "checkpoints" / f"tiny-{made}"
-        target.mkdir(parents=True, exist_ok=True)
-        for name in SHIPPED:
-            shutil.copyfile(source / name, target / name)
+    made = HERE / "reproduction" / "ddxsim" / "seed-0"
+    if session.posargs == ["ship"]:
+        for name in ("base", "rlvr-single", "rlcr-single", "rlvr-multi", "rlcr-multi"):
+            target = HERE / "marl_eval" / "checkpoints" / f"tiny-{name}"
+            target.mkdir(parents=True, exist_ok=True)
+            for file in SHIPPED:
+                shutil.copyfile(made / name / file, target / file)
+    else:
+        test = "tests/reproduction/test_remade_checkpoints.py"
+        session.run("pytest", test, *session.posargs, env={"MARL_EVAL_REMADE": str(made)})
 
 
 @nox.session

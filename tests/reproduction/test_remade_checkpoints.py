@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from marl_eval.comparison import compare
-from marl_eval.reproduction.recipe import read_reproduction
-from marl_eval.reproduction.stages import BASE, Place, train, warm_up
+from marl_eval.reproduction.stages import BASE
 from marl_eval.run import evaluate
 from marl_eval.settings import make_settings
 
-pytestmark = pytest.mark.integration
+REMADE = os.environ.get("MARL_EVAL_REMADE")
+"""The folder of one seed of ``marl-eval reproduce``, which ``nox -s checkpoints`` names."""
+
+pytestmark = pytest.mark.skipif(
+    REMADE is None,
+    reason="making checkpoints anew takes a quarter of an hour or more: run `nox -s checkpoints`",
+)
 
 OTHER_TRAINING = {
     "recall": 0.06,
@@ -25,34 +30,24 @@ OTHER_TRAINING = {
 """By how much the interval of a difference may miss 0: on another processor arithmetic is rounded
 otherwise, and after some steps the training is another one."""
 ASKED = {"task": "ddxsim", "limit": 500, "resamples": 0, "batch_size": 256}
-
-
-@pytest.fixture(scope="module")
-def remade(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cores = len(os.sched_getaffinity(0))
-    recipe = read_reproduction("miniature-ddxsim", quick=False)
-    folder = tmp_path_factory.mktemp("remade")
-    # With the threads that the command gives to each, so that one machine makes the same twice.
-    warm_up(Place(recipe, folder, 0, cores))
-    train(Place(recipe, folder, 0, 1), "rlcr-multi")
-    return folder
+MULTI = {"strategy": "multi", "k": 3, "temperature": 1.0}
 
 
 @pytest.mark.parametrize(
-    ("shipped", "made", "asked"),
-    [
-        ("tiny-base", BASE, {"strategy": "multi", "k": 3, "temperature": 1.0}),
-        ("tiny-rlcr-multi", "rlcr-multi", {}),
-    ],
+    ("made", "asked"),
+    [(BASE, MULTI), ("rlvr-single", {}), ("rlcr-single", {}), ("rlvr-multi", {}), ("rlcr-multi", {})],
 )
 def test_a_remade_checkpoint_differs_from_the_shipped_one_within_intervals(
-    shipped: str, made: str, asked: dict[str, object], remade: Path, tmp_path: Path
+    made: str, asked: dict[str, object], tmp_path: Path
 ) -> None:
-    for name, model in (("shipped", shipped), ("made", f"hf:{remade / made}")):
+    assert REMADE is not None
+    models = {"shipped": f"tiny-{made}", "made": f"hf:{Path(REMADE).resolve() / made}"}
+    for name, model in models.items():
         evaluate(make_settings({**ASKED, **asked, "model": model, "out": tmp_path / name}))
     found = compare(tmp_path / "shipped", tmp_path / "made", metrics=list(OTHER_TRAINING))
     for name, one in found.metrics.items():
         if one.low is not None and one.high is not None:
+            print(f"{made}: {name} {one.difference:.4g} [{one.low:.4g}, {one.high:.4g}]")
             assert one.low <= OTHER_TRAINING[name], (name, one)
             assert one.high >= -OTHER_TRAINING[name], (name, one)
         else:

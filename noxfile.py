@@ -17,7 +17,7 @@ SHIPPED = [
     "config.json", "generation_config.json", "marl_eval_card.json", "marl_eval_prompt.txt",
     "model.safetensors", "tokenizer.json", "tokenizer_config.json",
 ]  # fmt: skip
-BY_FILE = ["-n", "auto", "--dist", "loadfile"]
+BY_FILE = ["-n", "auto", "--dist", "loadfile", "--durations", "40"]
 """One process a core, each file of tests in one of them; and so one thread in each."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 

@@ -22,6 +22,8 @@ _IDENTIFYING = [
     "*.safetensors", "*.bin", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt",
     "*.py",
 ]  # fmt: skip
+_TOLD_OF_TRAINING = {"marl_eval_card.json", "training.json", "trainer_state.json"}
+"""How the weights came about, which does not change what they answer. What a card asks is in the run."""
 
 
 class CheckpointArguments(BaseModel):
@@ -157,8 +159,8 @@ def _files(source: Source) -> dict[str, str]:
     if source.commit is not None:
         return {"hub": source.name, "commit": source.commit}
     folder = Path(source.place)
-    names = sorted({path.name for pattern in _IDENTIFYING for path in folder.glob(pattern)})
-    return {name: _file_hash(folder / name) for name in names}
+    names = {path.name for pattern in _IDENTIFYING for path in folder.glob(pattern)}
+    return {name: _file_hash(folder / name) for name in sorted(names - _TOLD_OF_TRAINING)}
 
 
 def _file_hash(path: Path) -> str:

@@ -47,6 +47,13 @@ def test_any_of_its_files_that_changes_makes_it_another(name: str, tmp_path: Pat
     assert prints[0] != prints[2]
 
 
+def test_what_tells_how_the_weights_were_made_is_not_part_of_it(tmp_path: Path) -> None:
+    told = {"marl_eval_card.json": b"{}", "training.json": b"{}", "trainer_state.json": b"{}"}
+    folders = [folder_of(tmp_path / "a", FILES), folder_of(tmp_path / "b", {**FILES, **told})]
+    one, other = (fingerprint(str(path), CheckpointArguments()) for path in folders)
+    assert one == other
+
+
 def test_an_adapter_and_arguments_of_the_template_are_part_of_it(tmp_path: Path) -> None:
     folder = str(folder_of(tmp_path / "a", FILES))
     adapter = folder_of(tmp_path / "b", {"adapter_config.json": b"{}"})

@@ -20,7 +20,7 @@ from marl_eval.lines import Appender
 from marl_eval.money import Price
 from marl_eval.plugins import load_metric_families
 from marl_eval.results import compute_results
-from marl_eval.scoring import Scored, ScoringOptions, write_scores
+from marl_eval.scoring.stage import Scored, ScoringOptions, write_scores
 from marl_eval.stats import IntervalMethod
 from marl_eval.store import RUN, RunDirectory, dump_json
 from marl_eval.types import Completion, Example, Gold

@@ -23,7 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from marl_eval.comparison import Difference, _at_equal_terms, _corrected, _difference, _Resampled
+from marl_eval.comparison.differences import (
+    Difference,
+    _at_equal_terms,
+    _corrected,
+    _difference,
+    _Resampled,
+)
 from marl_eval.matching import WRONG
 from marl_eval.metric import Array, Metric
 from marl_eval.money import Price

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from marl_eval.answers import AnswerFormat
-from marl_eval.generation import generation_reader
 from marl_eval.line_index import index_lines
 from marl_eval.lines import read_lines
 from marl_eval.normalization import Key
 from marl_eval.plan import Asking, Plan, make_question, make_request
+from marl_eval.scoring.generation import generation_reader
 from marl_eval.store import RunDirectory
 from marl_eval.types import Completion, Message, Request, Sampling
 

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from marl_eval.errors import UserError
 from marl_eval.metric import Array, Metric, MetricFamily
 from marl_eval.records import Record, finite
-from marl_eval.scoring import Scored
+from marl_eval.scoring.stage import Scored
 from marl_eval.stats import (
     DEFAULT_INTERVAL,
     IntervalMethod,

@@ -28,7 +28,7 @@ from marl_eval.progress import Progress, silent
 from marl_eval.prompts import PromptTemplate
 from marl_eval.provenance import machine, versions
 from marl_eval.results import Results, compute_results, write_results
-from marl_eval.scoring import ScoringOptions, scorer_of, write_scores
+from marl_eval.scoring.stage import ScoringOptions, scorer_of, write_scores
 from marl_eval.settings import SCORING, RunSettings, make_settings
 from marl_eval.stats import DEFAULT_INTERVAL, DEFAULT_RESAMPLES, IntervalMethod
 from marl_eval.store import EXAMPLES, MACHINE, RUN, RunDirectory, dump_json, write_whole

@@ -16,7 +16,6 @@ from rich.text import Text
 from marl_eval.answers import DEVIATIONS
 from marl_eval.catalogue import catalogue
 from marl_eval.errors import UserError
-from marl_eval.grading import grade_block
 from marl_eval.inert import inert
 from marl_eval.judging import Judged, Program
 from marl_eval.judging.judgements import Judgement, answer_hash, read_findings
@@ -25,7 +24,8 @@ from marl_eval.lines import read_lines
 from marl_eval.plugins import found, load_task
 from marl_eval.results import MetricResult, Results
 from marl_eval.run import read_template
-from marl_eval.scoring import ScoringOptions, scorer_of
+from marl_eval.scoring.grading import grade_block
+from marl_eval.scoring.stage import ScoringOptions, scorer_of
 from marl_eval.store import RunDirectory
 from marl_eval.types import Completion, Example, Failure, Message
 

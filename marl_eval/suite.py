@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from marl_eval.comparison import Comparison, compare
+from marl_eval.comparison.differences import Comparison, compare
 from marl_eval.errors import BackendError, StorageError, UserError, storage_error, unknown
 from marl_eval.plugins import found
 from marl_eval.progress import Progress, silent

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
 from marl_eval.metric import Array, Metric, Statistics
-from marl_eval.score_rows import read_block, read_columns
 from marl_eval.score_table import ScoreTable, Shape
+from marl_eval.scoring.score_rows import read_block, read_columns
 from marl_eval.store import SCORES, RunDirectory
 
 Weights = Callable[[int, int], Array]

@@ -10,11 +10,11 @@ from typing import Any
 
 from marl_eval.answers import ParsedAnswers
 from marl_eval.estimators.overlap import overlaps
-from marl_eval.generation import generation_reader
-from marl_eval.grading import Scorer
 from marl_eval.judging import Judged
 from marl_eval.matching import WRONG
 from marl_eval.score_table import OVERLAPS, PROGRAMS
+from marl_eval.scoring.generation import generation_reader
+from marl_eval.scoring.grading import Scorer
 from marl_eval.types import Completion, Example, Recorded
 
 Row = dict[str, Any]

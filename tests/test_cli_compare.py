@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from marl_eval import evaluate, score
-from marl_eval.comparison import Comparison, compare
+from marl_eval.comparison.differences import Comparison, compare
+from marl_eval.comparison.verdict import verdict
 from marl_eval.show import number
-from marl_eval.verdict import verdict
 from tests.conftest import Cli
 
 EXAMPLES = 40

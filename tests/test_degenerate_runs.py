@@ -15,7 +15,7 @@ from marl_eval import score
 from marl_eval.metric import Metric
 from marl_eval.plugins import load_metric_families
 from marl_eval.results import Results, read_results
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.show import print_table
 from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout

@@ -8,11 +8,11 @@ import pytest
 
 from marl_eval.answers import AnswerFormat
 from marl_eval.followup import follow_up_plan
-from marl_eval.generation import generation_reader
 from marl_eval.lines import Appender
 from marl_eval.normalization import normalize
 from marl_eval.plan import Asking, question_plan
 from marl_eval.prompts import build_template
+from marl_eval.scoring.generation import generation_reader
 from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.types import Completion, Example, Gold, Request, Sampling

@@ -19,14 +19,14 @@ import pytest
 from marl_eval import RunResult, evaluate, score
 from marl_eval.answers import AnswerFormat
 from marl_eval.errors import UserError
-from marl_eval.grading import Scorer
 from marl_eval.judging import Judge, Judged, JudgeSettings, Program, Question
 from marl_eval.judging.judgements import Judgement, answer_hash, read_findings
 from marl_eval.judging.stage import judge_answers
 from marl_eval.line_index import index_lines
 from marl_eval.normalization import exact
 from marl_eval.progress import Advance
-from marl_eval.scoring import ScoringOptions, write_scores
+from marl_eval.scoring.grading import Scorer
+from marl_eval.scoring.stage import ScoringOptions, write_scores
 from marl_eval.store import RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Dataset, Task

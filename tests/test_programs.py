@@ -11,7 +11,7 @@ import pytest
 from marl_eval import RunResult, evaluate, score
 from marl_eval.results import read_results
 from marl_eval.samples import generations_drawn
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.show import print_example, print_table
 from marl_eval.store import RunDirectory
 from tests import lengths

@@ -17,7 +17,7 @@ from marl_eval import RunResult, score
 from marl_eval.errors import UserError
 from marl_eval.plugins import load_metric_families
 from marl_eval.results import MetricResult, Results, read_results
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.stats import Resampling, bca_interval, jackknife_groups, percentile_interval
 from marl_eval.store import RunDirectory
 from tests.runs import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from marl_eval.comparison import compare
+from marl_eval.comparison.differences import compare
 from marl_eval.errors import UserError
 from marl_eval.suite import SUITES, make_suite, read_suite, runs_of
 from tests.conftest import SHARED, Cli

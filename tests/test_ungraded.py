@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 
 from marl_eval import RunResult, evaluate, score
-from marl_eval.comparison import EQUAL_TERMS, compare
+from marl_eval.comparison.differences import EQUAL_TERMS, compare
 from marl_eval.errors import UserError
 from marl_eval.results import read_results
 from marl_eval.score_table import ScoreTable
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.show import print_example
 from marl_eval.store import RunDirectory
 from tests.conftest import Cli

@@ -26,7 +26,7 @@ def compare_command(
     json: Annotated[Path | None, typer.Option(help="File for the whole comparison.")] = None,
 ) -> None:
     """Compare runs on the same examples: each difference with its interval and p-value."""
-    from marl_eval.comparison import compare
+    from marl_eval.comparison.differences import compare
     from marl_eval.errors import UserError
     from marl_eval.store import dump_json, write_whole
 
@@ -46,8 +46,8 @@ def compare_command(
 def _print(comparison: Any) -> None:
     from rich.table import Table
 
+    from marl_eval.comparison.verdict import SIGNIFICANT, verdict
     from marl_eval.show import console, number
-    from marl_eval.verdict import SIGNIFICANT, verdict
 
     screen = console(width=_WIDE)
     # A narrow terminal shows fewer columns: a number cut short would be another number.

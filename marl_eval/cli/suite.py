@@ -26,12 +26,12 @@ def suite_command(
 ) -> None:
     """Make every run of a suite that is missing; score, compare and report all."""
     from marl_eval.cli.run import stoppable
+    from marl_eval.comparison.verdict import verdict
     from marl_eval.inert import inert
     from marl_eval.progress import shown
     from marl_eval.redaction import redact
     from marl_eval.show import console
     from marl_eval.suite import make_suite, read_suite, runs_of
-    from marl_eval.verdict import verdict
 
     suite = read_suite(file)
     folder = out or Path(file.stem)

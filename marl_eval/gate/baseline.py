@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array, issparse
 
+from marl_eval.comparison.per_example import PerExample, Rows, metrics_by_name, of_run
 from marl_eval.errors import UserError, unknown
 from marl_eval.metric import Statistics
-from marl_eval.per_example import PerExample, Rows, metrics_by_name, of_run
 from marl_eval.provenance import versions
-from marl_eval.scoring import dump_shape, load_shape
+from marl_eval.scoring.stage import dump_shape, load_shape
 from marl_eval.store import RunDirectory, write_whole
 
 SCHEMA_VERSION = 1

@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import ndtri, stdtrit
 
+from marl_eval.comparison.pairing import Pairs, pair
+from marl_eval.comparison.per_example import PerExample, of_run, resampled_sums
 from marl_eval.errors import UserError, unknown
 from marl_eval.gate.baseline import read_baseline
 from marl_eval.gate.rules import Rule, needs_baseline
 from marl_eval.metric import Array, Metric
-from marl_eval.pairing import Pairs, pair
-from marl_eval.per_example import PerExample, of_run, resampled_sums
 from marl_eval.records import Record, finite
 from marl_eval.results import Results, interval_of, read_results
 from marl_eval.stats import (

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from marl_eval.errors import UserError
 from marl_eval.judging import Program
 from marl_eval.judging.judgements import Findings, answer_hash
+from marl_eval.scoring.vocabulary import NOTHING, Vocabulary, in_row
 from marl_eval.types import Example
-from marl_eval.vocabulary import NOTHING, Vocabulary, in_row
 
 UNTOLD = -3
 """In place of a gold answer where the judge leaves the grade to the task's key."""

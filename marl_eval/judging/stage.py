@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from marl_eval.blocks import Block, Blocks
-from marl_eval.grading import Scorer, different_answers
 from marl_eval.judging import Judge, Judged, Question
 from marl_eval.judging.checking import ask
 from marl_eval.judging.judgements import Judgement, answer_hash, judgement_id, storable
 from marl_eval.line_index import Index, index_lines
 from marl_eval.lines import Appender, read_lines
 from marl_eval.progress import Progress, silent
+from marl_eval.scoring.blocks import Block, Blocks
+from marl_eval.scoring.grading import Scorer, different_answers
 from marl_eval.store import RunDirectory
 from marl_eval.types import Example
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from scipy.stats import t as student
 
-from marl_eval.comparison import compare
+from marl_eval.comparison.differences import compare
 from marl_eval.reproduction.recipe import Claim, Contrast
 from marl_eval.reproduction.stages import Place
 from marl_eval.results import read_results

@@ -77,7 +77,7 @@ def distinct_answers(run: Path) -> tuple[NDArray[np.int64], int]:
     out, as ``distinct_answers_of_all`` leaves them out.
     """
     from marl_eval.estimators.diversity import distinct_k
-    from marl_eval.scoring import read_shape
+    from marl_eval.scoring.stage import read_shape
     from marl_eval.statistics import pooled_sets
     from marl_eval.store import RunDirectory
     from marl_eval.totals import tables

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marl_eval.reports.drawings.style import Look, looks
 
 if TYPE_CHECKING:
-    from marl_eval.comparison import Comparison, Difference
+    from marl_eval.comparison.differences import Comparison, Difference
 
 SHOWN = [
     "recall", "precision", "distinct_answers", "multi_brier", "ece", "set_brier",
@@ -50,7 +50,7 @@ def draw_forest(figure: Any, runs: Sequence[Path]) -> bool:
 
 def compared(runs: Sequence[Path]) -> dict[Path, Comparison]:
     """Compare each run with the first; those of other examples, or without any left, are left out."""
-    from marl_eval.comparison import EQUAL_TERMS, compare
+    from marl_eval.comparison.differences import EQUAL_TERMS, compare
     from marl_eval.errors import UserError
     from marl_eval.results import read_results
 

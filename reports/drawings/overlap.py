@@ -179,7 +179,7 @@ def reasoning(run: Path, row: int, samples: tuple[int, int]) -> tuple[str, str]:
     from marl_eval.answers.parsing import reader
     from marl_eval.line_index import index_lines
     from marl_eval.lines import read_lines
-    from marl_eval.score_rows import reasoning_text
+    from marl_eval.scoring.score_rows import reasoning_text
     from marl_eval.store import RunDirectory
     from marl_eval.types import Completion
 

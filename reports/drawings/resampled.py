@@ -29,7 +29,7 @@ class Sums(NamedTuple):
 def find_metric(run: Path, name: str) -> Metric | None:
     """Give a metric of a scored run by name, None if it has none of that name."""
     from marl_eval.plugins import load_metric_families
-    from marl_eval.scoring import read_shape
+    from marl_eval.scoring.stage import read_shape
     from marl_eval.store import RunDirectory
 
     shape = read_shape(RunDirectory(run))
@@ -40,7 +40,7 @@ def find_metric(run: Path, name: str) -> Metric | None:
 def add_statistics(run: Path, statistics: Statistics) -> Sums | None:
     """Add up dense statistics over the examples of a scored run; None if it has no example."""
     from marl_eval.results import read_results
-    from marl_eval.scoring import read_shape
+    from marl_eval.scoring.stage import read_shape
     from marl_eval.stats import Resampling
     from marl_eval.store import RunDirectory
     from marl_eval.totals import tables

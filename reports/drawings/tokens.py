@@ -68,7 +68,7 @@ def token_curve(run: Path) -> Curve | None:
     """Give a run's curve (``marl_eval.recall_curve``); None if it has no recall or no token counts."""
     from marl_eval.recall_curve import curve, recall_and_tokens, recall_within
     from marl_eval.samples import generations_drawn
-    from marl_eval.scoring import read_shape
+    from marl_eval.scoring.stage import read_shape
     from marl_eval.store import RunDirectory
 
     shape = read_shape(RunDirectory(run))

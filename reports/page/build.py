@@ -28,7 +28,7 @@ from marl_eval.reports.page import tables
 from marl_eval.reports.page.flags import flags, gold_sizes, words
 from marl_eval.reports.page.groups import Group, Member, make_groups
 from marl_eval.reports.page.texts import CHUNK, COLUMNS, chunks
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.show import number
 from marl_eval.stats import DEFAULT_RESAMPLES
 from marl_eval.store import SCORES, RunDirectory, write_whole

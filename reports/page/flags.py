@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from marl_eval.reports.page.groups import Member
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.store import RunDirectory
 
 WRONG, REPEATS, MALFORMED, FAILED, MISSED = 1, 2, 4, 8, 16

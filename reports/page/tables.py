@@ -8,14 +8,14 @@ from functools import cache
 from typing import Any
 
 from marl_eval.catalogue import Entry, catalogue
-from marl_eval.comparison import Comparison, Difference, compare
+from marl_eval.comparison.differences import Comparison, Difference, compare
+from marl_eval.comparison.verdict import SIGNIFICANT, verdict
 from marl_eval.errors import UserError
 from marl_eval.reports.page.groups import Group, Member
 from marl_eval.reports.table.board import place_of
 from marl_eval.reports.table.rows import Row, make_rows
 from marl_eval.results import MetricResult
 from marl_eval.show import notes, number
-from marl_eval.verdict import SIGNIFICANT, verdict
 
 HEADLINES = {
     "recall": "recall",
@@ -40,7 +40,7 @@ EQUAL_TERMS = {
         "Mean height of the curve of recall against tokens, up to the most tokens that both spend."
     ),
 }
-"""What a comparison tells besides metrics; see ``marl_eval.comparison.EQUAL_TERMS``."""
+"""What a comparison tells besides metrics; see ``marl_eval.comparison.differences.EQUAL_TERMS``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import nct, t
 
 from marl_eval import score
-from marl_eval.comparison import compare
+from marl_eval.comparison.differences import compare
 from marl_eval.errors import UserError
 from marl_eval.gate.baseline import read_baseline, write_baseline
 from marl_eval.gate.check import POWER, Check, Finding, _enough, _judged, check

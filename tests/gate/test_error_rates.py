@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from marl_eval.comparison.per_example import PerExample, metrics_by_name
 from marl_eval.gate.check import Finding, judge
 from marl_eval.gate.rules import parse_rules
-from marl_eval.per_example import PerExample, metrics_by_name
 from marl_eval.score_table import Shape
 
 PAIRS = 1000

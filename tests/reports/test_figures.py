@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 
-from marl_eval.comparison import compare
+from marl_eval.comparison.differences import compare
 from marl_eval.errors import UserError
 from marl_eval.reports.drawings import DRAWINGS, PAPER, Drawing
 from marl_eval.reports.drawings.curves import curve, over_answers

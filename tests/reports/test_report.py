@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from marl_eval.comparison import EQUAL_TERMS, compare
+from marl_eval.comparison.differences import EQUAL_TERMS, compare
 from marl_eval.reports.page import build
 from marl_eval.results import read_results
 from marl_eval.run import score

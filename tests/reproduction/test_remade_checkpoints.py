@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from marl_eval.comparison import compare
+from marl_eval.comparison.differences import compare
 from marl_eval.reproduction.stages import BASE
 from marl_eval.run import evaluate
 from marl_eval.settings import make_settings
@@ -35,7 +35,13 @@ MULTI = {"strategy": "multi", "k": 3, "temperature": 1.0}
 
 @pytest.mark.parametrize(
     ("made", "asked"),
-    [(BASE, MULTI), ("rlvr-single", {}), ("rlcr-single", {}), ("rlvr-multi", {}), ("rlcr-multi", {})],
+    [
+        (BASE, MULTI),
+        ("rlvr-single", {}),
+        ("rlcr-single", {}),
+        ("rlvr-multi", {}),
+        ("rlcr-multi", {}),
+    ],
 )
 def test_a_remade_checkpoint_differs_from_the_shipped_one_within_intervals(
     made: str, asked: dict[str, object], tmp_path: Path

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from marl_eval.answers import AnswerFormat, render
-from marl_eval.grading import Scorer, grade_block
 from marl_eval.judging import Judged, Program, Question
 from marl_eval.matching import WRONG
+from marl_eval.scoring.grading import Scorer, grade_block
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Dataset, Task
 from marl_eval.training.method import Method

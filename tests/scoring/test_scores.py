@@ -17,7 +17,7 @@ from marl_eval.errors import UserError
 from marl_eval.money import Price
 from marl_eval.results import Results
 from marl_eval.score_table import OVERLAPS, SCHEMA, SET
-from marl_eval.scoring import ScoringOptions, read_shape, write_scores
+from marl_eval.scoring.stage import ScoringOptions, read_shape, write_scores
 from marl_eval.store import RunDirectory
 from tests.runs import (
     assert_tells_nothing_of_this_machine,

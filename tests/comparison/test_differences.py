@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from marl_eval import evaluate, score
-from marl_eval.comparison import Comparison, Difference, _difference, compare
+from marl_eval.comparison.differences import Comparison, Difference, _difference, compare
+from marl_eval.comparison.verdict import verdict
 from marl_eval.errors import UserError
 from marl_eval.lines import json_line
 from marl_eval.results import Results, read_results
 from marl_eval.score_table import BLOCK
 from marl_eval.stats import Resampling, holm
-from marl_eval.verdict import verdict
 
 Array = NDArray[np.float64]
 Make = Callable[..., Path]

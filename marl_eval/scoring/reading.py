@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from marl_eval.answers import AnswerFormat, ParsedAnswers
 from marl_eval.answers.confidence import exact_confidence
 from marl_eval.answers.parsing import clean_matcher
-from marl_eval.generation import generation_reader
 from marl_eval.normalization import Key
 from marl_eval.score_table import Array
+from marl_eval.scoring.generation import generation_reader
+from marl_eval.scoring.vocabulary import NOTHING, Vocabulary
 from marl_eval.types import Completion
-from marl_eval.vocabulary import NOTHING, Vocabulary
 
 Stages = Sequence[Completion]
 """A generation and the follow-ups that asked for what it lacked, in order of stage."""

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import stdtr, stdtrit
 
+from marl_eval.comparison.pairing import pair
+from marl_eval.comparison.per_example import PerExample, of_run, resampled_sums
 from marl_eval.errors import UserError, unknown
 from marl_eval.metric import Array, Metric
-from marl_eval.pairing import pair
-from marl_eval.per_example import PerExample, of_run, resampled_sums
 from marl_eval.recall_curve import (
     area_within,
     curve,

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marl_eval.answers import AnswerFormat, render
-from marl_eval.generation import generation_reader
 from marl_eval.normalization import Key, normalize
-from marl_eval.reading import Reader, Readings, Stages, read_generations
+from marl_eval.scoring.generation import generation_reader
+from marl_eval.scoring.reading import Reader, Readings, Stages, read_generations
+from marl_eval.scoring.vocabulary import NOTHING, Vocabulary
 from marl_eval.types import Completion
-from marl_eval.vocabulary import NOTHING, Vocabulary
 from tests.texts import any_text, near_valid, spelled
 
 KEYS: list[Key] = [normalize, str.strip]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marl_eval.comparison import Comparison, Difference
+from marl_eval.comparison.differences import Comparison, Difference
 
 SIGNIFICANT = 0.05
 """Largest p-value at which a difference is called real."""

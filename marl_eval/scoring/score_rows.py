@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from marl_eval.estimators.overlap import overlaps
 from marl_eval.judging.findings import JudgedAnswers
-from marl_eval.reading import Readings, Stages
 from marl_eval.score_table import (
     MISSING,
     OVERLAPS,
@@ -25,9 +24,10 @@ from marl_eval.score_table import (
     ranks,
     set_confidence,
 )
+from marl_eval.scoring.reading import Readings, Stages
+from marl_eval.scoring.vocabulary import NOTHING
 from marl_eval.strategies import SetLayout
 from marl_eval.types import Completion, Example
-from marl_eval.vocabulary import NOTHING
 
 _THINK_TAG = re.compile(r"</?think>")
 

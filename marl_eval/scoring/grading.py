@@ -14,13 +14,13 @@ from marl_eval.answers import AnswerFormat
 from marl_eval.judging.findings import UNTOLD, in_arrays
 from marl_eval.judging.judgements import Findings
 from marl_eval.matching import WRONG
-from marl_eval.reading import Reader, Readings, Stages, read_generations
-from marl_eval.score_rows import Graded, lay_out
 from marl_eval.score_table import Array, Source
+from marl_eval.scoring.reading import Reader, Readings, Stages, read_generations
+from marl_eval.scoring.score_rows import Graded, lay_out
+from marl_eval.scoring.vocabulary import EMPTY, NOTHING, Vocabulary, in_row, look_up
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Task
 from marl_eval.types import Completion, Example
-from marl_eval.vocabulary import EMPTY, NOTHING, Vocabulary, in_row, look_up
 
 _TOLD = 1 << 29
 """From here on count the kinds of answers that a judge told."""

@@ -19,15 +19,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marl_eval.answers import AnswerFormat
-from marl_eval.blocks import Blocks, no_garbage_collection
 from marl_eval.errors import UserError, storage_error
-from marl_eval.grading import Scorer, grade_block
 from marl_eval.judging import JudgeSettings
 from marl_eval.judging.judgements import opened_judge, read_findings
 from marl_eval.line_index import index_lines
 from marl_eval.money import Price
 from marl_eval.parallel import in_order
 from marl_eval.score_table import SCHEMA, SET, Array, Shape
+from marl_eval.scoring.blocks import Blocks, no_garbage_collection
+from marl_eval.scoring.grading import Scorer, grade_block
 from marl_eval.store import SCORES, RunDirectory
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Task

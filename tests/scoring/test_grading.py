@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marl_eval.answers import AnswerFormat, render
-from marl_eval.grading import Scorer, grade_block
 from marl_eval.judging import Judged, Program
 from marl_eval.judging.judgements import answer_hash
 from marl_eval.matching import match
 from marl_eval.normalization import normalize
 from marl_eval.score_table import SCHEMA
+from marl_eval.scoring.grading import Scorer, grade_block
 from marl_eval.strategies import SetLayout
 from marl_eval.task import Dataset, Task
 from marl_eval.types import Completion, Example, Gold, Recorded

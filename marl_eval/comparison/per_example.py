@@ -17,7 +17,7 @@ from scipy.sparse import csr_array, issparse, vstack
 from marl_eval.metric import Array, Metric, Statistics
 from marl_eval.plugins import load_metric_families
 from marl_eval.score_table import BLOCK, Shape, every
-from marl_eval.scoring import read_shape
+from marl_eval.scoring.stage import read_shape
 from marl_eval.stats import Resampling
 from marl_eval.store import RunDirectory
 from marl_eval.totals import tables, weigh

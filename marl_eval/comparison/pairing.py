@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_eval.comparison.per_example import PerExample
 from marl_eval.errors import UserError
-from marl_eval.per_example import PerExample
 
 _NAMED = 3
 

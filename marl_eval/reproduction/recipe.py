@@ -93,10 +93,14 @@ class Recipe(BaseModel):
 def read_reproduction(name: str, *, quick: bool) -> Recipe:
     """Read a recipe by its name or from a file, with the comparison that it names.
 
+    A recipe that is ``like`` another is that one but for what it says itself.
+
     Raises:
         UserError: if it cannot be read, or is not a recipe of a reproduction.
     """
     values = read_recipe(name)
+    if "like" in values:
+        values = merged(read_recipe(str(values.pop("like"))), values)
     changes = values.pop("quick", {})
     if quick:
         values = merged(values, changes)

@@ -45,3 +45,12 @@ def test_claims_and_reports_may_change_and_runs_may_be_added(tmp_path: Path) -> 
     comparison["runs"]["more"]["run"]["strategy"] = "multi"
     with pytest.raises(UserError, match=r"runs\.more\.run\.strategy: 'single' there, 'multi' now"):
         begun(tmp_path, comparison=comparison)
+
+
+def test_a_recipe_like_another_is_that_one_but_for_what_it_says_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("like: miniature-ddxsim\ntask: qasim\nwarm_up: {repeats: 0.5}\n")
+    like, mine = (read_reproduction(str(one), quick=False) for one in ("miniature-ddxsim", file))
+    assert mine == like.model_copy(
+        update={"task": "qasim", "warm_up": {**like.warm_up, "repeats": 0.5}}
+    )

@@ -36,6 +36,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check the installed wheel, as a user's type checker sees it."""
+    # Modules that an earlier build left there would be built in, though they are no more.
+    shutil.rmtree(HERE / "build" / "lib", ignore_errors=True)
     install(session, ".[typecheck]")
     with session.chdir(session.create_tmp()):
         session.run("mypy", "--config-file", str(HERE / "pyproject.toml"), "-p", "marl_eval")

@@ -131,10 +131,17 @@ def as_markdown(tested: Sequence[Tested]) -> Iterator[str]:
             f"second {one.second_is}",
             *numbers[:3],
             f"[{numbers[3]}, {numbers[4]}]",
-            one.over,
+            _over(one),
             f"**{one.verdict}**{f' ({one.reason})' if one.reason else ''}",
         ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _over(tested: Tested) -> str:
+    """Tell what the interval is over, and the difference of each training where there are several."""
+    if len(tested.differences) < 2:
+        return tested.over
+    return f"{tested.over}: {', '.join(f'{one:.3g}' for one in tested.differences)}"
 
 
 def as_json(tested: Sequence[Tested]) -> list[dict[str, object]]:

@@ -95,6 +95,13 @@ def test_the_tables_have_a_row_for_each_contrast_and_no_nan(tmp_path: Path) -> N
     assert as_json(found)[-1]["difference"] is None
 
 
+def test_the_table_tells_the_difference_of_each_training(tmp_path: Path) -> None:
+    found = examine_claims([CLAIM], places(tmp_path, 2))
+    row = list(as_markdown(found))[2]
+    one, other = found[0].differences
+    assert f"| 2 trainings: {one:.3g}, {other:.3g} |" in row
+
+
 def test_nothing_is_shown_by_a_metric_that_leaves_out_most_answers(tmp_path: Path) -> None:
     (place,) = places(tmp_path, 1)
     claim = Claim(

@@ -45,6 +45,11 @@ def typecheck(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
+    """Run the tests but for the long ones, which are run by ``nox -s tests -- -m integration``.
+
+    Those run a real model on real data, and need MARL_EVAL_SMOLLM2, the folder of its checkpoint; or
+    they try every published problem, and ten thousand programs.
+    """
     install(session, "-e", ".[code,docs,hf,lm-eval,ray,test,train]")
     session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs, env=ONE_THREAD)
 
@@ -57,20 +62,8 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
-def integration(session: nox.Session) -> None:
-    """Run a real model on real data: needs MARL_EVAL_SMOLLM2, the folder of its checkpoint.
-
-    And the long tests of the sandbox: every published problem, and ten thousand programs.
-    """
-    install(session, "-e", ".[code,hf,lm-eval,ray,test,train]")
-    if "MARL_EVAL_SMOLLM2" not in os.environ:
-        session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
-    session.run("pytest", "-m", "integration", *BY_FILE, *session.posargs, env=ONE_THREAD)
-
-
-@nox.session
 def vllm(session: nox.Session) -> None:
-    """Run the real engine, on a CPU: needs MARL_EVAL_SMOLLM2, as integration does.
+    """Run the real engine, on a CPU: needs MARL_EVAL_SMOLLM2, as the long tests do.
 
     An environment of its own, since vLLM wants other versions of packages than the rest is tested
     with: constraints-vllm.txt has them.

@@ -21,7 +21,7 @@ pytest.importorskip("lm_eval")
 pytestmark = pytest.mark.integration
 
 COMMAND = str(Path(sys.executable).with_name("marl-eval"))
-LIMIT, TOKENS = 6, 64
+LIMIT, TOKENS = 4, 48
 
 
 @pytest.fixture(scope="module")

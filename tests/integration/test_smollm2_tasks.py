@@ -49,11 +49,11 @@ def test_a_real_model_runs_on_the_task(
     table = marl_eval(
         "run", "--model", f"hf:{os.environ['MARL_EVAL_SMOLLM2']}", "--task", task,
         *(["--data", data] if data else []), *SHORTER.get(task, []),
-        "--limit", 8, "--strategy", name, "-k", k,
-        "--max-tokens", 120, "--batch-size", 16, "--no-reasoning", "--out", tmp_path / "run",
+        "--limit", 4, "--strategy", name, "-k", k,
+        "--max-tokens", 80, "--batch-size", 16, "--no-reasoning", "--out", tmp_path / "run",
     )  # fmt: skip
     results: dict[str, Any] = json.loads((tmp_path / "run" / "results.json").read_bytes())
-    assert results["examples"] == 8
+    assert results["examples"] == 4
     assert results["errors"] == {"failed": 0, "missing": 0}
     metrics = results["metrics"]
     assert "distinct_answers" in metrics
@@ -66,12 +66,12 @@ def test_show_prints_a_program_of_a_pool_with_the_test_that_failed_and_why(tmp_p
     run = tmp_path / "run"
     marl_eval(
         "run", "--model", f"hf:{os.environ['MARL_EVAL_SMOLLM2']}", "--task", "humaneval",
-        "--limit", 8, "--strategy", "best-of-k", "-k", 2, "--no-confidence", "--no-reasoning",
+        "--limit", 4, "--strategy", "best-of-k", "-k", 2, "--no-confidence", "--no-reasoning",
         "--max-tokens", 200, "--batch-size", 16, "--out", run,
     )  # fmt: skip
     metrics = json.loads((run / "results.json").read_bytes())["metrics"]
     assert {"pass@1", "pass@2", "hit@1", "compiles"} <= set(metrics)
-    shown = [marl_eval("show", run, "--example", number) for number in range(8)]
+    shown = [marl_eval("show", run, "--example", number) for number in range(4)]
     failed = [text for text in shown if "assert " in text.partition("answers read")[2]]
     assert failed
     assert any("gave" in text or "raised" in text for text in failed)

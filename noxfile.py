@@ -50,6 +50,8 @@ def tests(session: nox.Session) -> None:
     Those run a real model on real data, and need MARL_EVAL_SMOLLM2, the folder of its checkpoint; or
     they try every published problem, and ten thousand programs.
     """
+    if "integration" in session.posargs and "MARL_EVAL_SMOLLM2" not in os.environ:
+        session.error("MARL_EVAL_SMOLLM2 must name a folder with the SmolLM2 checkpoint")
     install(session, "-e", ".[code,docs,hf,lm-eval,ray,test,train]")
     session.run("pytest", "-m", "not integration", *BY_FILE, *session.posargs, env=ONE_THREAD)
 

@@ -98,14 +98,19 @@ def read_reproduction(name: str, *, quick: bool) -> Recipe:
     Raises:
         UserError: if it cannot be read, or is not a recipe of a reproduction.
     """
-    values = read_recipe(name)
-    if "like" in values:
-        values = merged(read_recipe(str(values.pop("like"))), values)
+    values, read = read_recipe(name), {name}
+    while "like" in values:
+        other = str(values.pop("like"))
+        if other in read:
+            raise UserError(f"The recipe {name} is like {other}, and that in turn like itself.")
+        read.add(other)
+        values = merged(read_recipe(other), values)
     changes = values.pop("quick", {})
     if quick:
         values = merged(values, changes)
     try:
-        values["comparison"] = read_recipe(str(values.get("comparison")))
+        if "comparison" in values:
+            values["comparison"] = read_recipe(str(values["comparison"]))
         return Recipe.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]

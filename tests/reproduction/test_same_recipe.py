@@ -54,3 +54,16 @@ def test_a_recipe_like_another_is_that_one_but_for_what_it_says_itself(tmp_path:
     assert mine == like.model_copy(
         update={"task": "qasim", "warm_up": {**like.warm_up, "repeats": 0.5}}
     )
+
+
+def test_what_is_like_may_be_like_another_but_not_itself(tmp_path: Path) -> None:
+    file, itself, none = (tmp_path / f"{name}.yaml" for name in ("mine", "itself", "none"))
+    file.write_text("like: miniature-qasim\n")
+    mine, qasim = (read_reproduction(str(n), quick=True) for n in (file, "miniature-qasim"))
+    assert mine == qasim
+    itself.write_text(f"like: {itself}\n")
+    with pytest.raises(UserError, match="in turn like itself"):
+        read_reproduction(str(itself), quick=False)
+    none.write_text("task: qasim\n")
+    with pytest.raises(UserError, match="field required"):
+        read_reproduction(str(none), quick=False)

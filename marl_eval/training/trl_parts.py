@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,18 @@ from marl_eval.errors import UserError
 from marl_eval.progress import Progress
 from marl_eval.training.callbacks import KeepCurve, ShowProgress, WriteCards
 from marl_eval.training.material import Base
+from marl_eval.training.options import as_named_here
 from marl_eval.training.session import Session
 
 
-def make_config(kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+def make_config(kind: type, options: Mapping[str, Any]) -> Any:
     """Make a configuration of TRL.
 
     Raises:
         UserError: with what TRL has against it.
     """
     try:
-        return kind(**options)
+        return kind(**as_named_here(kind, options))
     except (TypeError, ValueError) as error:
         raise UserError(f"TRL does not take this configuration: {error}") from error
 

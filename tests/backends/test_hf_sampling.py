@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+from marl_eval.backends.endings import is_complete
 from marl_eval.types import Sampling
 from tests.backends.tiny import save_tiny_model
 
@@ -107,7 +111,9 @@ def test_a_draw_depends_on_its_own_seed_and_not_on_its_row() -> None:
     assert torch.equal(forward, backward.flip(0))
 
 
-def ended_after(tokenizer: object, text: str, endings: tuple[str, ...], opened: bool) -> int | None:
+def ended_after(
+    tokenizer: object, text: str | list[str], endings: tuple[str, ...], opened: bool
+) -> int | None:
     """Give the number of tokens after which a text is ended, fed one token at a time."""
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[operator]
     stop = StopAtEndings(tokenizer, [endings], [opened], [1], 0)
@@ -157,6 +163,49 @@ def test_a_sequence_with_two_endings_needs_both_in_either_order() -> None:
     for text in ("x</analysis>y</c2>", "x</c2>y</analysis>"):
         assert ended_after(Characters(), text + "rest", endings, False) == len(text)
     assert ended_after(Characters(), "x</c2>rest", endings, False) is None
+
+
+PIECES = ["<", "/c1", ">", "</c1>", "</c", "2>", "</c2>x", "<think>", "</thi", "nk>", "a"]
+
+
+class Pieces:
+    """A tokenizer whose tokens are these pieces, some of which end a tag in their middle."""
+
+    def __init__(self) -> None:
+        self.decoded = 0
+
+    def __call__(self, text: list[str], **_: object) -> dict[str, list[int]]:
+        return {"input_ids": [PIECES.index(piece) for piece in text]}
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        self.decoded += 1
+        return "".join(PIECES[int(token)] for token in tokens)
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=20),
+    st.sampled_from([("</c1>",), ("</c2>",), ("</c1>", "</c2>"), ()]),
+    st.booleans(),
+)
+def test_a_sequence_ends_with_the_first_token_by_which_all_is_there(
+    pieces: list[str], endings: tuple[str, ...], opened: bool
+) -> None:
+    lengths = [
+        length
+        for length in range(1, len(pieces) + 1)
+        if endings and is_complete("".join(pieces[:length]), endings, thinking_opened=opened)
+    ]
+    # Token 1 of this vocabulary is taken for the end token by ended_after.
+    end = pieces.index("/c1") + 1 if "/c1" in pieces else len(pieces) + 1
+    expected = min([*lengths, end])
+    ended = ended_after(Pieces(), pieces, endings, opened)
+    assert ended == (expected if expected <= len(pieces) else None)
+
+
+def test_without_endings_nothing_is_decoded() -> None:
+    tokenizer = Pieces()
+    assert ended_after(tokenizer, ["a", "</c1>", ">"], (), False) is None
+    assert tokenizer.decoded == 0
 
 
 def test_what_a_checkpoint_says_of_sampling_changes_no_answer(tmp_path: Path) -> None:

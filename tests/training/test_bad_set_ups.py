@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from marl_eval.errors import UserError
 from marl_eval.training.grpo import train
@@ -115,6 +117,17 @@ def test_a_secret_is_not_taken_where_it_would_be_written_down(base: Path, tmp_pa
 
 def test_an_option_that_the_engine_does_not_have(base: Path, tmp_path: Path) -> None:
     assert "use_vllm alone" in refused(base, tmp_path / "out", trl={"top_k": 5})
+
+
+def test_vllm_that_is_not_installed_or_has_no_gpu(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"trl": {"use_vllm": True}}
+    if find_spec("vllm") is None:
+        assert "pip install 'marl-eval[vllm]'" in refused(base, tmp_path / "out", **given)
+    monkeypatch.setattr("marl_eval.backends.arguments.find_spec", lambda name: object())
+    if not torch.accelerator.is_available():
+        assert "--trl use_vllm=false" in refused(base, tmp_path / "out", **given)
 
 
 def test_what_trl_itself_refuses(base: Path, tmp_path: Path) -> None:

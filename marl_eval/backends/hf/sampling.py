@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, StoppingCriteria
 
-from marl_eval.backends.endings import is_complete
+from marl_eval.backends.endings import THINK_CLOSE, is_complete
 from marl_eval.types import Sampling
 
 _TAIL = 24
@@ -162,6 +162,8 @@ class StopAtEndings(StoppingCriteria):
         self._opened = thinking_opened
         self._ends = frozenset(ends)
         self._width = width
+        self._lasts = {ending[-1] for own in endings for ending in own} | {THINK_CLOSE[-1]}
+        self._closers: dict[int, bool] = {}
         self.lengths: list[int | None] = [None] * len(endings)
         self.rows = list(range(len(endings)))
 
@@ -179,8 +181,20 @@ class StopAtEndings(StoppingCriteria):
         return torch.tensor(ended, device=input_ids.device)
 
     def _complete(self, row: int, tail: list[int], tokens: Tensor) -> bool:
+        if not self._endings[row] or not self._can_close(tail[-1]):
+            return False
         near = self._tokenizer.decode(tail)
         if not any(ending in near for ending in self._endings[row]):
             return False
         text = self._tokenizer.decode(tokens[self._width :])
         return is_complete(text, self._endings[row], thinking_opened=self._opened[row])
+
+    def _can_close(self, token: int) -> bool:
+        """Whether a token holds the last character of a tag, without which nothing is complete by it.
+
+        To decode every sequence after every token took a third of the time of a tiny model's products.
+        """
+        if token not in self._closers:
+            text = self._tokenizer.decode([token])
+            self._closers[token] = any(last in text for last in self._lasts)
+        return self._closers[token]

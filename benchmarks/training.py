@@ -60,7 +60,7 @@ def make(who: str, model: str, out: Path, steps: int) -> tuple[Any, list[float]]
 
     from marl_eval.judging import Judge
     from marl_eval.training import grpo, grpo_trainer, material, reward_functions
-    from marl_eval.training.callbacks import StopIfRewardsAreEqual
+    from marl_eval.training.callbacks import WatchEqualRewards
     from marl_eval.training.rewards import PARTS
     from marl_eval.training.session import Session
 
@@ -82,7 +82,7 @@ def make(who: str, model: str, out: Path, steps: int) -> tuple[Any, list[float]]
     reward_functions.read_and_grade = timed
     judge: Judge | None = None
     trainer = grpo_trainer.make_trainer(session, own, judge)
-    trainer.remove_callback(StopIfRewardsAreEqual)
+    trainer.remove_callback(WatchEqualRewards)
     if who == "trl":
         from trl import GRPOTrainer
 

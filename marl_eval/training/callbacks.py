@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from marl_eval.training.reward_functions import PartRewards
 
 _FIRST = 2
 """Batches in which the rewards must differ at least once."""
+_LATER = 10
+"""Batches in a row whose rewards do not differ, after which that is said."""
 _SHOWN = 500
+
+_logger = logging.getLogger("marl_eval")
 
 
 class KeepCurve(TrainerCallback):
@@ -62,29 +67,45 @@ class ShowProgress(TrainerCallback):
         self._seen = seen
 
 
-class StopIfRewardsAreEqual(TrainerCallback):
-    """Stops where the first batches teach nothing: all generations of a question earn the same.
+class WatchEqualRewards(TrainerCallback):
+    """Stops where the first batches teach nothing, and says so where later ones no longer do.
 
-    GRPO learns from differences within the group of a question; without any, no weight has changed
-    when this stops the training.
+    GRPO learns from differences within the group of a question. Where all generations of every question
+    earn the same there are none: in the first batches no weight has changed yet.
     """
 
     def __init__(self, rewards: PartRewards) -> None:
         self._rewards = rewards
+        self._batches = 0
         self._equal = 0
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """See whether the first batches were before a stop."""
+        self._batches = int(state.global_step)
+
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Look at the first batches.
+        """Look at a batch.
 
         Raises:
             UserError: telling the share of generations that were not as asked, and showing one.
         """
         share = (logs or {}).get("frac_reward_zero_std")
-        if share is None or self._equal < 0:
+        if share is None:
             return
-        self._equal = self._equal + 1 if share == 1 else -1
-        if self._equal == _FIRST:
+        self._batches += 1
+        self._equal = self._equal + 1 if share == 1 else 0
+        if self._equal == self._batches == _FIRST:
             raise UserError(_told(logs, self._rewards))
+        if self._equal == _LATER and state.is_world_process_zero:
+            _logger.warning(
+                "marl-eval: up to step %d, in %d batches in a row, all generations of a question earned "
+                "the same reward, so that nothing is learnt any more; %.0f%% of the last were "
+                "malformed. If the format was unlearned, train on from an earlier checkpoint with a "
+                "lower learning rate, or reward what is as asked (rewards: {distinctness_weight: 1}).",
+                state.global_step,
+                _LATER,
+                100 * (1 - float(logs["rewards/format/mean"])),
+            )
 
 
 def _told(logs: Any, rewards: PartRewards) -> str:

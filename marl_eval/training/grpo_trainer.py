@@ -11,7 +11,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from marl_eval.errors import UserError
 from marl_eval.judging import Judge
-from marl_eval.training.callbacks import StopIfRewardsAreEqual
+from marl_eval.training.callbacks import WatchEqualRewards
 from marl_eval.training.held_out import EvaluateHeldOut, HeldOut
 from marl_eval.training.material import asked
 from marl_eval.training.reward_functions import PartRewards
@@ -82,7 +82,7 @@ def make_trainer(session: Session, settings: TrainSettings, judge: Judge | None)
             peft_config=lora_config(settings.lora),
             rollout_func=Rollouts(base.asker, asking.format, sampling, settings.seed),
         )
-    trainer.add_callback(StopIfRewardsAreEqual(rewards))
+    trainer.add_callback(WatchEqualRewards(rewards))
     if settings.evaluate_every is not None:
         run = asked(settings, settings.method, settings.generation_k, settings.temperature)
         held_out = HeldOut(material.posed, run, base.asker)

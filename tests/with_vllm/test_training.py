@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.tiny_models import command, train_settings, warmed_up
-
 pytest.importorskip("vllm", reason="vLLM is not installed: run `nox -s vllm`")
+pytest.importorskip("trl", reason="the extra 'train' is not installed")
+
+from tests.training.tiny_models import command, train_settings, warmed_up
 
 # On a CPU vLLM packs its weights and lets go of those that a trainer could change, which is why such a
 # training is refused there; without oneDNN it keeps them, as it does on a GPU.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
 from datasets import Dataset
+from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
 from marl_eval.errors import UserError
@@ -26,6 +28,39 @@ from marl_eval.training.trl_parts import (
     model_to_train,
 )
 from marl_eval.types import Sampling
+
+
+_ONE_A_TOKEN = (
+    "completion_ids",
+    "completion_mask",
+    "tool_mask",
+    "old_per_token_logps",
+    "ref_per_token_logps",
+    "sampling_per_token_logps",
+    "importance_sampling_ratio",
+)
+"""What TRL gives to the loss for each token of a generation, [batch, tokens]."""
+
+
+class TrimmingTrainer(GRPOTrainer):
+    """TRL's trainer, which computes no loss of padding that is longer than a batch needs.
+
+    TRL pads all generations of a step to the longest of them, and then splits them into batches. So one
+    that runs on and on would cost every batch as much as its own.
+    """
+
+    def _prepare_inputs(self, generation_batch: dict[str, Any]) -> dict[str, Any]:
+        return trimmed(super()._prepare_inputs(generation_batch))
+
+
+def trimmed(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a batch without the columns in which none of its generations has a token left."""
+    mask: Tensor = inputs["completion_mask"]
+    longest = max(1, int(mask.sum(1).max()))
+    return {
+        name: value[:, :longest] if name in _ONE_A_TOKEN and value is not None else value
+        for name, value in inputs.items()
+    }
 
 
 def make_trainer(session: Session, settings: TrainSettings, judge: Judge | None) -> GRPOTrainer:
@@ -73,7 +108,7 @@ def make_trainer(session: Session, settings: TrainSettings, judge: Judge | None)
     with warnings.catch_warnings():
         # It says that rollout_func may change; the versions that we are tested with are bounded.
         warnings.filterwarnings("ignore", message=".*rollout_func.*", category=UserWarning)
-        trainer = GRPOTrainer(
+        trainer = TrimmingTrainer(
             model=model_to_train(base),
             reward_funcs=rewards.functions(),
             args=config,

@@ -172,7 +172,14 @@ def test_prompts_that_do_not_fit_are_named_before_anything_is_written(
     assert not (tmp_path / "run" / "completions").exists()
 
 
-def test_an_engine_without_memory_for_the_context_says_what_to_lower(smollm2: Path) -> None:
+@pytest.mark.parametrize("level", [None, "ERROR"])
+def test_an_engine_without_memory_for_the_context_says_what_to_lower(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch, level: str | None
+) -> None:
+    # TRL sets it where it is imported, in this process by the test of training.
+    monkeypatch.delenv("VLLM_LOGGING_LEVEL", raising=False)
+    if level is not None:
+        monkeypatch.setenv("VLLM_LOGGING_LEVEL", level)
     args = {"dtype": "float32", "enforce_eager": True, "num_gpu_blocks_override": 4}
     with pytest.raises(UserError, match=r"did not start .*lower --batch-size.*max_model_len"):
         ask(open_model(f"vllm:{smollm2}", args), request(0))

@@ -1,8 +1,8 @@
 """The engine of vLLM: its configuration, its start, and what it says when it cannot go on.
 
 vLLM is imported here and in what imports this module, which takes some seconds. Its many messages go
-into a file, of which only the one that matters is told; with VLLM_LOGGING_LEVEL in the environment they
-go where they always do.
+into a file, of which only the one that matters is told; where VLLM_LOGGING_LEVEL in the environment asks
+for more than errors, they go where they always do.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from marl_eval.errors import BackendError, UserError
 from marl_eval.redaction import redact
 
 _LEVEL = "VLLM_LOGGING_LEVEL"
+_ERRORS_ONLY = ("ERROR", "CRITICAL")
+"""Levels that ask for no more than what is told anyway; TRL sets one as soon as it is imported."""
 _ERROR = re.compile(r"\b([A-Z]\w*(?:Error|Exception)): +(\S.*)")
 _MEMORY = re.compile(
     r"memory|KV cache|allocat|killed|: -9\b|gpu_memory_utilization|No space left", re.IGNORECASE
@@ -58,7 +60,8 @@ class _Log:
     @contextmanager
     def taking(self) -> Iterator[None]:
         """Take what this process and those that it starts write, for as long as they live."""
-        if _LEVEL in os.environ:
+        level = os.environ.get(_LEVEL)
+        if level is not None and level.upper() not in _ERRORS_ONLY:
             yield
             return
         os.environ[_LEVEL] = "ERROR"
@@ -75,7 +78,10 @@ class _Log:
             for number, copy in zip((1, 2), saved, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
-            del os.environ[_LEVEL]
+            if level is None:
+                del os.environ[_LEVEL]
+            else:
+                os.environ[_LEVEL] = level
             # This process only repeats what is raised as well.
             logging.getLogger("vllm").setLevel(logging.CRITICAL)
 

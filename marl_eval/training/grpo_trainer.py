@@ -29,7 +29,6 @@ from marl_eval.training.trl_parts import (
 )
 from marl_eval.types import Sampling
 
-
 _ONE_A_TOKEN = (
     "completion_ids",
     "completion_mask",

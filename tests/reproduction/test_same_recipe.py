@@ -26,7 +26,7 @@ def test_the_same_recipe_goes_on(tmp_path: Path) -> None:
 
 def test_a_quick_reproduction_does_not_go_into_a_whole_one(tmp_path: Path) -> None:
     begun(tmp_path)
-    with pytest.raises(UserError, match=r"(?s)another recipe.*train\.trl\.max_steps: 320 there, 4"):
+    with pytest.raises(UserError, match=r"(?s)another recipe.*train\.trl\.max_steps: 240 there, 4"):
         begun(tmp_path, quick=True)
 
 

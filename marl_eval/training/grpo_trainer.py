@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
 from datasets import Dataset
-from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
 from marl_eval.errors import UserError
@@ -20,6 +18,7 @@ from marl_eval.training.reward_functions import PartRewards
 from marl_eval.training.rollouts import Rollouts
 from marl_eval.training.session import Session
 from marl_eval.training.settings import TrainSettings
+from marl_eval.training.trimming import TrimmingTrainer
 from marl_eval.training.trl_parts import (
     in_epochs,
     lora_config,
@@ -28,38 +27,6 @@ from marl_eval.training.trl_parts import (
     model_to_train,
 )
 from marl_eval.types import Sampling
-
-_ONE_A_TOKEN = (
-    "completion_ids",
-    "completion_mask",
-    "tool_mask",
-    "old_per_token_logps",
-    "ref_per_token_logps",
-    "sampling_per_token_logps",
-    "importance_sampling_ratio",
-)
-"""What TRL gives to the loss for each token of a generation, [batch, tokens]."""
-
-
-class TrimmingTrainer(GRPOTrainer):
-    """TRL's trainer, which computes no loss of padding that is longer than a batch needs.
-
-    TRL pads all generations of a step to the longest of them, and then splits them into batches. So one
-    that runs on and on would cost every batch as much as its own.
-    """
-
-    def _prepare_inputs(self, generation_batch: dict[str, Any]) -> dict[str, Any]:
-        return trimmed(super()._prepare_inputs(generation_batch))
-
-
-def trimmed(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a batch without the columns in which none of its generations has a token left."""
-    mask: Tensor = inputs["completion_mask"]
-    longest = max(1, int(mask.sum(1).max()))
-    return {
-        name: value[:, :longest] if name in _ONE_A_TOKEN and value is not None else value
-        for name, value in inputs.items()
-    }
 
 
 def make_trainer(session: Session, settings: TrainSettings, judge: Judge | None) -> GRPOTrainer:

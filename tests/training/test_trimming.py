@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from marl_eval.training import grpo_trainer
+from marl_eval.training import trimming
 from marl_eval.training.checkpoints import read_curve
-from marl_eval.training.grpo_trainer import trimmed
+from marl_eval.training.trimming import trimmed
 from tests.training.tiny_models import trained, weights
 
 
@@ -53,9 +53,9 @@ def test_a_training_learns_the_same_with_the_padding_and_without(
         widths.append(inputs["completion_ids"].shape[1] - cut["completion_ids"].shape[1])
         return cut
 
-    monkeypatch.setattr(grpo_trainer, "trimmed", recorded)
+    monkeypatch.setattr(trimming, "trimmed", recorded)
     without = trained(base, tmp_path / "without", trl=small)
-    monkeypatch.setattr(grpo_trainer, "trimmed", lambda inputs: inputs)
+    monkeypatch.setattr(trimming, "trimmed", lambda inputs: inputs)
     padded = trained(base, tmp_path / "padded", trl=small)
     assert max(widths) > 0
 
